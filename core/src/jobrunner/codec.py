@@ -1,0 +1,138 @@
+"""Payloads and results to bytes and back.
+
+A msgspec constructor checks nothing, so whatever goes out is encoded and decoded first, and an error names the
+field as it stands on the wire. Nothing here knows Redis.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from jobrunner.errors import PayloadError, PayloadTooLargeError
+from jobrunner.spelling import to_wire
+
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+_UNKNOWN = re.compile(r"contains unknown field `([^`]+)`")
+_PATH = re.compile(r" - at `(?:key in )?\$(\S*)`$")
+
+MAX_DEPTH = 64
+"""Nesting that a payload may have: far beyond any real one, and far below what a decoder's stack bears."""
+
+
+class PayloadCodec:
+    """One queue's payload type as bytes. Thread-safe.
+
+    Args:
+        queue: The queue's name, for messages.
+        kind: The Struct type.
+        max_bytes: The largest payload taken.
+    """
+
+    def __init__(self, queue: str, kind: type[msgspec.Struct], max_bytes: int) -> None:
+        self.queue = queue
+        self.kind = kind
+        self.max_bytes = max_bytes
+        self._decoder: msgspec.json.Decoder[msgspec.Struct] = msgspec.json.Decoder(kind)
+
+    def encode(self, payload: msgspec.Struct | Mapping[str, object]) -> tuple[bytes, msgspec.Struct]:
+        """Check a payload and return it as JSON with sorted keys, and as the worker will see it.
+
+        Args:
+            payload: A Struct of the queue's type, or a map in either spelling (`tenant_id`, `tenantId`).
+
+        Raises:
+            PayloadError: It does not fit; the error names the field.
+            PayloadTooLargeError: It is larger than the queue takes.
+        """
+        if isinstance(payload, msgspec.Struct):
+            if not isinstance(payload, self.kind):
+                found, wanted = type(payload).__name__, self.kind.__name__
+                raise PayloadError(self.queue, "", f"the payload is a {found}, and the queue takes a {wanted}")
+        elif isinstance(payload, Mapping):
+            payload = to_wire(payload, self.kind)  # type: ignore[assignment]  # a map of the wire's names
+        else:
+            raise PayloadError(self.queue, "", f"the payload is a {type(payload).__name__}; it must be an object")
+        raw = encode_json(self.queue, payload)
+        value = self.decode(raw)
+        # What the decoder made of it is what is sent: defaults filled in, numbers and times in one form.
+        return msgspec.json.encode(value, order="sorted"), value
+
+    def decode(self, raw: bytes | msgspec.Raw) -> msgspec.Struct:
+        """Read a payload.
+
+        Raises:
+            PayloadError: It does not fit the type.
+            PayloadTooLargeError: It is larger than the queue takes.
+        """
+        check_size(self.queue, raw, self.max_bytes)
+        try:
+            return self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            raise blame(self.queue, error) from None
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise PayloadError(self.queue, "", f"not valid JSON: {error}") from None
+
+
+def encode_json(queue: str, value: object) -> bytes:
+    """Encode what a producer gave.
+
+    Raises:
+        PayloadError: It holds something that JSON cannot say, or nests too deeply.
+    """
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except RecursionError:
+        raise PayloadError(queue, "", "the payload nests too deeply") from None
+    except (TypeError, ValueError, msgspec.MsgspecError, UnicodeEncodeError) as error:
+        raise PayloadError(queue, "", f"the payload cannot be written as JSON: {error}") from None
+
+
+def check_size(queue: str, raw: bytes | msgspec.Raw, max_bytes: int) -> None:
+    """Refuse a payload that is too large or nests too deeply, before anything parses it.
+
+    Raises:
+        PayloadTooLargeError: It is.
+    """
+    data = bytes(raw)
+    if len(data) > max_bytes:
+        problem = f"the payload has {len(data):,} bytes, and the queue takes {max_bytes:,}; send a reference instead"
+        raise PayloadTooLargeError(queue, "", problem)
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+        raise PayloadTooLargeError(queue, "", f"the payload nests more than {MAX_DEPTH} levels deep")
+
+
+def _depth(data: bytes) -> int:
+    """The deepest nesting of JSON brackets outside strings."""
+    depth = deepest = 0
+    for opening in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', data):
+        match opening.group()[:1]:
+            case b"{" | b"[":
+                depth += 1
+                deepest = max(deepest, depth)
+            case b"}" | b"]":
+                depth -= 1
+    return deepest
+
+
+def blame(queue: str, error: msgspec.ValidationError) -> PayloadError:
+    """Turn msgspec's message into one that names the field's path as it stands on the wire."""
+    text = str(error)
+    at = _PATH.search(text)
+    path = at.group(1).lstrip(".") if at else ""
+    problem = text[: at.start()] if at else text
+    for pattern, said in ((_MISSING, "missing"), (_UNKNOWN, "not a field of this payload")):
+        name = pattern.search(problem)
+        if name:
+            return PayloadError(queue, f"{path}.{name.group(1)}" if path else name.group(1), said)
+    return PayloadError(queue, path, problem[:1].lower() + problem[1:])
+
+
+def fingerprint(tenant: str, payload: bytes) -> str:
+    """128 bits that stand for a tenant and an encoded payload with sorted keys, in 22 URL-safe characters."""
+    digest = hashlib.sha256(tenant.encode() + b"\0" + payload).digest()[:16]
+    return base64.urlsafe_b64encode(digest)[:22].decode()

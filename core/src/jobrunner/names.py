@@ -1,0 +1,107 @@
+"""Names and ids: which are allowed, and how new ones are made.
+
+Names become parts of Redis keys and of file-like listings, so they are checked at the edge and again where
+keys are built. Nothing here ever cleans a bad name up: it is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import time
+
+from jobrunner.errors import InvalidNameError
+
+MAX_JOB_ID = 128
+
+_QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127}", re.ASCII)
+_PREFIX = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
+_PLUGIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [a + b for a in _CROCKFORD for b in _CROCKFORD]  # ten bits each: 13 look-ups an id instead of 26
+_SHIFTS = tuple(range(120, -1, -10))
+_OWN_ID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
+
+
+def check_queue(name: str) -> str:
+    """Return `name` if it can name a queue: a letter or digit, then up to 63 of letters, digits, `.`, `_`, `-`.
+
+    Raises:
+        InvalidNameError: It cannot.
+    """
+    return _check(_QUEUE, "queue name", name, "1 to 64 of letters, digits, '.', '_' and '-', a letter or digit first")
+
+
+def check_job_id(job_id: str) -> str:
+    """Return `job_id` if it can name a job: as a queue name, up to 128 characters.
+
+    Raises:
+        InvalidNameError: It cannot.
+    """
+    return _check(_JOB_ID, "job id", job_id, "1 to 128 of letters, digits, '.', '_' and '-', a letter or digit first")
+
+
+def check_tenant(tenant: str) -> str:
+    """Return `tenant` if it can name a tenant; the empty string stands for none and passes.
+
+    Raises:
+        InvalidNameError: It cannot.
+    """
+    if tenant == "":
+        return tenant
+    allowed = "1 to 128 of letters, digits and '._:@|+-', a letter or digit first"
+    return _check(_TENANT, "tenant", tenant, allowed)
+
+
+def check_prefix(prefix: str) -> str:
+    """Return `prefix` if keys may begin with it: 1 to 32 of letters, digits, `.`, `_`, `-`.
+
+    Raises:
+        InvalidNameError: It cannot.
+    """
+    return _check(_PREFIX, "prefix", prefix, "1 to 32 of letters, digits, '.', '_' and '-'")
+
+
+def check_plugin(name: str) -> str:
+    """Return `name` if it can name a plugin: lower-case letters, digits, `_`, `-`.
+
+    Raises:
+        InvalidNameError: It cannot.
+    """
+    return _check(_PLUGIN, "plugin name", name, "1 to 64 of lower-case letters, digits, '_' and '-'")
+
+
+def _check(pattern: re.Pattern[str], what: str, name: str, allowed: str) -> str:
+    if not isinstance(name, str) or not pattern.fullmatch(name):
+        shown = repr(name)
+        shown = shown if len(shown) <= 80 else f"{shown[:76]}...'"  # noqa: PLR2004 - one line of a terminal
+        raise InvalidNameError(f"{what} {shown} is not allowed: use {allowed}")
+    return name
+
+
+def new_job_id() -> str:
+    """Make a job id: a UUIDv7 in 26 lower-case Crockford base32 characters; later ids sort after earlier ones.
+
+    Source: RFC 9562 section 5.7 for the bits, the ULID text form for the characters.
+    """
+    bits = int.from_bytes(os.urandom(10), "big")
+    value = (
+        (time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF) << 80
+        | 0x7000_8000_0000_0000_0000  # version 7, variant 2
+        | (bits & 0x0FFF_3FFF_FFFF_FFFF_FFFF)
+    )
+    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+
+
+def is_own_id(job_id: str) -> bool:
+    """Say whether the id has the form that `new_job_id` gives."""
+    return _OWN_ID.fullmatch(job_id) is not None
+
+
+def new_nonce() -> str:
+    """Make a nonce: 128 random bits in 22 URL-safe characters."""
+    return base64.urlsafe_b64encode(os.urandom(16))[:22].decode()

@@ -1,0 +1,185 @@
+"""Settings from environment variables: the core's own and each plugin's.
+
+A plugin declares a Struct; its field `graph_url` is read from `JOBRUNNER_<PLUGIN>_GRAPH_URL`. A wrong value is
+an error that names the variable, and never shows the value of a secret one.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+
+from jobrunner.errors import SettingsError
+from jobrunner.masking import has_secrets
+from jobrunner.names import check_prefix
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Service:
+    """Marks a settings field that holds an outside service's address: `Annotated[str, Service("graph")]`.
+
+    The sandbox stands in for the services that are marked so.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Service) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash((Service, self.name))
+
+    def __repr__(self) -> str:
+        return f"Service({self.name!r})"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The core's own settings.
+
+    Attributes:
+        plugins: Names of the plugins to load, or None for all that are installed. `JOBRUNNER_PLUGINS`.
+        prefix: What every Redis key begins with. `JOBRUNNER_PREFIX`.
+        grace: Seconds that running jobs get at shutdown, 0 to 86,400. `JOBRUNNER_GRACE`.
+        log_level: The least severe level that is written. `JOBRUNNER_LOG_LEVEL`.
+        log_format: `json`, `console`, or `auto`: console at a terminal. `JOBRUNNER_LOG_FORMAT`.
+        allow_eviction: Run on a server that may evict keys, and so lose jobs. `JOBRUNNER_ALLOW_EVICTION`.
+        concurrency: The concurrency of a queue that declares none, 1 to 10,000. `QUEUE_CONCURRENCY`.
+    """
+
+    plugins: tuple[str, ...] | None = None
+    prefix: str = "jr"
+    grace: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 25.0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+    allow_eviction: bool = False
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 5
+
+    def __post_init__(self) -> None:
+        check_prefix(self.prefix)
+
+
+_VARIABLES = {
+    "plugins": "JOBRUNNER_PLUGINS",
+    "prefix": "JOBRUNNER_PREFIX",
+    "grace": "JOBRUNNER_GRACE",
+    "log_level": "JOBRUNNER_LOG_LEVEL",
+    "log_format": "JOBRUNNER_LOG_FORMAT",
+    "allow_eviction": "JOBRUNNER_ALLOW_EVICTION",
+    "concurrency": "QUEUE_CONCURRENCY",
+}
+
+
+def core_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the core's settings.
+
+    Raises:
+        SettingsError: A variable has a value that cannot be used.
+    """
+    return _read(Settings, _VARIABLES, environ)
+
+
+def variable_name(plugin: str, field: str) -> str:
+    """The environment variable of a plugin's settings field: `JOBRUNNER_PUBLISH_GRAPH_URL`."""
+    return f"JOBRUNNER_{plugin}_{field}".upper().replace("-", "_").replace(".", "_")
+
+
+def plugin_settings(plugin: str, kind: type[S], environ: Mapping[str, str]) -> S:
+    """Read a plugin's settings.
+
+    Args:
+        plugin: The plugin's name.
+        kind: The Struct that it declares; every field without a default must be set.
+        environ: The environment.
+
+    Raises:
+        SettingsError: A variable is missing, or has a value that cannot be used.
+    """
+    variables = {name: variable_name(plugin, name) for name in kind.__struct_fields__}
+    return _read(kind, variables, environ)
+
+
+def service_variables(plugin: str, kind: type[msgspec.Struct]) -> dict[str, str]:
+    """The outside services that a plugin's settings name: service -> environment variable."""
+    found = {}
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        for mark in get_args(hint)[1:] if get_origin(hint) is Annotated else ():
+            if isinstance(mark, Service):
+                found[mark.name] = variable_name(plugin, name)
+    return found
+
+
+def concurrency_from(variable: str, environ: Mapping[str, str]) -> int | None:
+    """A queue's concurrency from its environment variable, 1 to 10,000; None where it is not set.
+
+    Raises:
+        SettingsError: The value is no such number.
+    """
+    text = environ.get(variable, "").strip()
+    return _convert(variable, text, Annotated[int, msgspec.Meta(ge=1, le=10_000)]) if text else None  # type: ignore[return-value]  # as converted
+
+
+def _read(kind: type[S], variables: Mapping[str, str], environ: Mapping[str, str]) -> S:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    values: dict[str, object] = {}
+    for name, variable in variables.items():
+        text = environ.get(variable)
+        if text is None or (text == "" and hints[name] is not str):
+            if fields[name].required:
+                raise SettingsError(variable, "it must be set")
+            continue
+        values[name] = _convert(variable, text, hints[name])
+    try:
+        return kind(**values)
+    except (ValueError, TypeError) as error:
+        raise SettingsError(next(iter(variables.values()), "settings"), str(error)) from None
+
+
+def _convert(variable: str, text: str, kind: object) -> object:
+    value: object = text
+    if _is_list(kind):
+        value = [part.strip() for part in text.split(",") if part.strip()]
+    elif _is_map(kind):
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            raise SettingsError(variable, "it must be a JSON object") from None
+    elif _is_bool(kind):
+        value = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}.get(
+            text.strip().lower(), text
+        )
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        shown = "" if has_secrets(kind) else f"{text[:80]!r} cannot be used: "
+        raise SettingsError(variable, shown + str(error)[:1].lower() + str(error)[1:]) from None
+
+
+def _kinds(kind: object) -> list[object]:
+    """The branches of a type, with marks and unions taken apart."""
+    if get_origin(kind) is Annotated:
+        return _kinds(get_args(kind)[0])
+    if get_origin(kind) in (typing.Union, types.UnionType):
+        return [inner for branch in get_args(kind) for inner in _kinds(branch)]
+    return [kind]
+
+
+def _is_list(kind: object) -> bool:
+    return any(get_origin(branch) in (tuple, list, set, frozenset) for branch in _kinds(kind))
+
+
+def _is_map(kind: object) -> bool:
+    return any(
+        get_origin(branch) is dict or (isinstance(branch, type) and issubclass(branch, msgspec.Struct))
+        for branch in _kinds(kind)
+    )
+
+
+def _is_bool(kind: object) -> bool:
+    return bool in _kinds(kind)
