@@ -1,0 +1,130 @@
+"""The pieces of an address as text: host, port, database, path, yes or no; each checked and turned to a value.
+
+Each function refuses with a `ProblemError` that never quotes its input, since a password that is not
+percent-encoded may lie in any piece. Nothing here knows which variable or URL a piece came from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Literal, TypeAlias
+from urllib.parse import unquote
+
+DEFAULT_PORT = 6379
+_MAX_DB = 2**31 - 1
+"""The highest number of a database: the server keeps it as a 32-bit integer."""
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}", re.ASCII)  # `_`: names of containers have it
+_NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
+ENCODE = "in a user name or a password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23"
+CertReqs: TypeAlias = Literal["required", "optional", "none"]
+
+
+class ProblemError(ValueError):
+    """What is wrong with a text; the caller knows which variable it came from."""
+
+
+def host_and_port(text: str, default_port: int, *, missing: str = "") -> tuple[str, int]:
+    if text.startswith("["):
+        inside, closed, port = text[1:].partition("]")
+        if not closed or (port and not port.startswith(":")):
+            raise ProblemError(f"an IPv6 address stands in brackets, as in [::1]:6379; {ENCODE}")
+        host = _ipv6(inside.replace("%25", "%"))
+        port = port[1:]
+    else:
+        host, _, port = text.partition(":")
+        if ":" in port:
+            raise ProblemError(f"an IPv6 address stands in brackets, as in [::1]:6379; {ENCODE}")
+        host = host or missing
+        if not _HOST.fullmatch(host):
+            raise ProblemError(f"a host is missing, or has characters that no host has; {ENCODE}")
+    return host, _port(port) if port else default_port
+
+
+def bare_host(text: str) -> str:
+    if "://" in text:
+        raise ProblemError("it holds a URL; set REDIS_URL instead")
+    if ":" in text:
+        return _ipv6(text.removeprefix("[").removesuffix("]"))
+    if not _HOST.fullmatch(text):
+        raise ProblemError("it must be a host's name or address")
+    return text
+
+
+def _ipv6(text: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        raise ProblemError(
+            "what should be an IPv6 address is none; a port has a variable or place of its own"
+        ) from None
+    if address.scope_id and not _HOST.fullmatch(address.scope_id):
+        raise ProblemError("the zone of an IPv6 address has characters that no zone has")
+    return str(address)
+
+
+def environment_port(text: str) -> int:
+    if "://" in text:
+        raise ProblemError(
+            "it holds a URL, as Kubernetes sets it for a Service named redis; "
+            "set REDIS_URL, or enableServiceLinks: false in the pod"
+        )
+    return _port(text) if text else DEFAULT_PORT
+
+
+def _port(text: str) -> int:
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= 65_535:
+        raise ProblemError(f"the port must be a number from 1 to 65535; {ENCODE}")
+    return int(text)
+
+
+def database(text: str) -> int:
+    if not text:
+        return 0
+    if not _NUMBER.fullmatch(text) or int(text) > _MAX_DB:
+        raise ProblemError("the database must be a number from 0 up, such as 0")
+    return int(text)
+
+
+def to_path(text: str) -> str:
+    path = decode(text)
+    if "\0" in path:
+        raise ProblemError("a path has no zero byte")
+    return path
+
+
+def cert_reqs(text: str) -> CertReqs:
+    match text.lower().removeprefix("cert_"):  # CERT_NONE and the like is how Celery writes it
+        case "required":
+            return "required"
+        case "optional":
+            return "optional"
+        case "none":
+            return "none"
+        case _:
+            raise ProblemError("ssl_cert_reqs must be required, optional or none")
+
+
+def flag(name: str, text: str) -> bool:
+    match text.lower():
+        case "true" | "yes" | "1":
+            return True
+        case "false" | "no" | "0":
+            return False
+        case _:
+            raise ProblemError(f"{name} must be true or false")
+
+
+def decode(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ProblemError("what is percent-encoded in it is not UTF-8") from None
+
+
+def utf8(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ProblemError("it is not UTF-8") from None
+    return text

@@ -1,0 +1,328 @@
+"""What may be asked of a queue in the store, each as a value: the script, its keys and arguments, its answer's form.
+
+Building and reading are pure, so the async and the sync store share them, and a call can be sent again as it
+is. Policy is the caller's: nothing here decides how long anything waits or is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from jobrunner.model import State
+from jobrunner.store.keys import LISTS, QueueKeys
+from jobrunner.store.scripts import SCRIPT_KEYS
+
+T = TypeVar("T")
+
+MAX_BATCH = 250
+"""Jobs that one exchange reserves or settles, so that no script holds Redis for 5 ms."""
+
+MAX_ENQUEUE = 500
+"""Jobs that one enqueue takes."""
+
+MAX_BY_HAND = 100
+"""Ids that one call of the scripts for people takes."""
+
+
+class Call(Generic[T]):
+    """One command for the store.
+
+    Attributes:
+        script: The script's name; empty for a plain command.
+        command: For a script what follows its SHA: the number of keys, the keys, the arguments; else the command.
+        parse: Turns the reply into the answer.
+    """
+
+    __slots__ = ("command", "parse", "script")
+
+    def __init__(self, script: str, command: Sequence[object], parse: Callable[[object], T]) -> None:
+        self.script = script
+        self.command = command
+        self.parse = parse
+
+
+class NewJob(msgspec.Struct, frozen=True):
+    """A job to enqueue. `when` is `0`, a number of ms from now, or `@` and a Unix time in ms."""
+
+    id: str
+    when: str
+    record: bytes
+
+
+class Enqueued(msgspec.Struct, frozen=True):
+    """What enqueueing said: `ids` were there before (`ok`), or are in conflict; `waiting` where the queue is full."""
+
+    status: Literal["ok", "conflict", "full"]
+    ids: list[str]
+    waiting: int = 0
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """What became of one attempt, as the exchange takes it."""
+
+    id: str
+    nonce: str
+    outcome: str
+    delay_ms: int = 0
+    entry: bytes = b""
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A consumer's round trip, ready to be sent once or again.
+
+    Attributes:
+        plain: id, nonce, id, nonce ... of jobs that completed without a result.
+        counters: Increments for the queue's statistics.
+    """
+
+    consumer: str
+    serial: int
+    nonce: str
+    want: int
+    lease_ms: int
+    promote: int = 100
+    max_active: int = 0
+    keep: int = 1000
+    own_ms: int = 120_000
+    chosen_ms: int = 86_400_000
+    counters: Mapping[str, int] = {}
+    plain: Sequence[str] = ()
+    settlements: Sequence[Settlement] = ()
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """A job that is the consumer's now; `record` is None where someone deleted it behind our back."""
+
+    id: str
+    record: bytes | None
+    counts: bytes | None
+
+
+class Exchanged(msgspec.Struct, frozen=True):
+    """What an exchange gave: jobs, settlements refused (id -> verdict), ms to the next delayed job, the server's time.
+
+    `due_ms` is 0 if more are due than were lined up, -1 if none is delayed.
+    """
+
+    jobs: list[Reserved]
+    refused: dict[str, str]
+    due_ms: int
+    now_ms: int
+
+
+class Extended(msgspec.Struct, frozen=True):
+    """Leases that are lost, and those whose jobs are to stop, with the reason."""
+
+    lost: list[str]
+    cancelled: dict[str, str]
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """What became of leases that had run out."""
+
+    delayed: list[str]
+    buried: list[str]
+    cancelled: list[str]
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return len(self.delayed) + len(self.buried) + len(self.cancelled)
+
+
+class NoteLine(msgspec.Struct, frozen=True):
+    """Something that a running job has to say."""
+
+    id: str
+    nonce: str
+    kind: Literal["step", "progress", "log"]
+    text: bytes
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """Jobs for which nothing was written: the lease is lost, or the job's steps are full."""
+
+    lost: list[str]
+    full: list[str]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """Jobs by state at one moment; `oldest_ms` is the age of the first in line, -1 if none waits."""
+
+    waiting: int
+    delayed: int
+    active: int
+    completed: int
+    failed: int
+    cancelled: int
+    parked: int
+    paused: bool
+    oldest_ms: int
+
+    def of(self, state: State) -> int:
+        """The jobs of one state."""
+        return int(getattr(self, state.value))
+
+    @property
+    def total(self) -> int:
+        """The jobs of all states."""
+        return sum(self.of(state) for state in State)
+
+
+def enqueue(keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0) -> Call[Enqueued]:
+    """Take in 1 to `MAX_ENQUEUE` jobs, all or nothing; ids that are known are answered, not doubled."""
+    args: list[object] = [max_waiting]
+    for job in jobs:
+        args += (job.id, job.when, job.record)
+    return _call("enqueue", keys, args, _enqueued)
+
+
+def exchange(keys: QueueKeys, request: Exchange) -> Call[Exchanged]:
+    """Settle a batch, line up what is due, reserve up to `want` jobs. Sent again, it answers the same."""
+    args: list[object] = [
+        *(request.consumer, request.serial, request.nonce, request.want, request.lease_ms, request.promote),
+        *(request.max_active, request.keep, request.own_ms, request.chosen_ms, len(request.counters)),
+    ]
+    for name, count in request.counters.items():
+        args += (name, count)
+    args.append(len(request.plain) // 2)
+    args += request.plain
+    for one in request.settlements:
+        args += (one.id, one.nonce, one.outcome, one.delay_ms, one.entry)
+    return _call("exchange", keys, args, _exchanged, memory=keys.memory(request.consumer))
+
+
+def extend(keys: QueueKeys, lease_ms: int, leases: Iterable[tuple[str, str]]) -> Call[Extended]:
+    """Renew up to 500 leases, each (id, nonce)."""
+    args: list[object] = [lease_ms]
+    for lease in leases:
+        args += lease
+    return _call("extend", keys, args, _extended)
+
+
+def recover(
+    keys: QueueKeys, *, lease_ms: int, limit: int, max_crashes: int, seed: int, delays_ms: Sequence[int]
+) -> Call[Recovered]:
+    """Take back up to `limit` leases that ran out."""
+    args: list[object] = [lease_ms, limit, max_crashes, seed, *delays_ms]
+    return _call("recover", keys, args, _recovered)
+
+
+def note(keys: QueueKeys, notes: Iterable[NoteLine], *, max_steps: int, max_logs: int) -> Call[Noted]:
+    """Write up to 500 notes of running jobs, each under its lease."""
+    args: list[object] = [max_steps, max_logs]
+    for one in notes:
+        args += (one.id, one.nonce, one.kind, one.text)
+    return _call("note", keys, args, _noted)
+
+
+def cancel(keys: QueueKeys, ids: Sequence[str], *, reason: str, entry: bytes) -> Call[list[str]]:
+    """Stop up to `MAX_BY_HAND` jobs; a verdict each: `cancelled`, `requested`, `ended` or `missing`."""
+    return _call("cancel", keys, [reason, entry, *ids], _texts)
+
+
+def retry(keys: QueueKeys, state: State, ids: Sequence[str], *, forgive: bool) -> Call[list[str]]:
+    """Put up to `MAX_BY_HAND` jobs of a state in line again; the ids that were moved."""
+    args: list[object] = [state.value, int(forgive), *ids]
+    return _call("retry", keys, args, _texts, **{"from": keys.of(state)})
+
+
+def remove(keys: QueueKeys, ids: Sequence[str]) -> Call[list[str]]:
+    """Delete up to `MAX_BY_HAND` jobs that are not running; the ids that were removed."""
+    return _call("remove", keys, list(ids), _texts)
+
+
+def trim(
+    keys: QueueKeys, state: State, *, keep: int, keep_ms: int, limit: int, own_ms: int = -1, chosen_ms: int = 0
+) -> Call[int]:
+    """Forget the oldest jobs of a state, up to `limit` (500); how many were. `keep_ms` -1 is any age."""
+    if state is State.ACTIVE:
+        raise ValueError("jobs that run are never cleared")
+    args: list[object] = [state.value, keep, keep_ms, limit, own_ms, chosen_ms]
+    return _call("trim", keys, args, _int, list=keys.of(state))
+
+
+def counts(keys: QueueKeys) -> Call[Counts]:
+    """Jobs by state, at one moment."""
+    return _call("counts", keys, [], _counts)
+
+
+def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:
+    """A plain command."""
+    return Call("", command, parse)
+
+
+def state_of(part: str) -> State:
+    """The state whose jobs a structure holds."""
+    return next(state for state, name in LISTS.items() if name == part)
+
+
+def _call(
+    name: str, keys: QueueKeys, args: Sequence[object], parse: Callable[[object], T], **own: str
+) -> Call[T]:
+    wanted = SCRIPT_KEYS[name]
+    return Call(name, [len(wanted), *[own.get(part) or keys[part] for part in wanted], *args], parse)
+
+
+# ---- replies: lists of bytes, as the driver gives them ---------------------------------------------------------
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _texts(reply: object) -> list[str]:
+    assert isinstance(reply, list)
+    return [_text(part) for part in reply]
+
+
+def _int(reply: object) -> int:
+    assert isinstance(reply, (int, bytes))
+    return int(reply)
+
+
+def _pairs(reply: object) -> dict[str, str]:
+    flat = _texts(reply)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _enqueued(reply: object) -> Enqueued:
+    assert isinstance(reply, list)
+    match _text(reply[0]):
+        case "ok":
+            return Enqueued("ok", _texts(reply[1]))
+        case "conflict":
+            return Enqueued("conflict", _texts(reply[1]))
+        case _:
+            return Enqueued("full", [], _int(reply[1]))
+
+
+def _exchanged(reply: object) -> Exchanged:
+    assert isinstance(reply, list)
+    ids, records, runs, refused, due_ms, now_ms = reply
+    jobs = [Reserved(id_.decode(), record, run) for id_, record, run in zip(ids, records, runs, strict=True)]
+    return Exchanged(jobs, _pairs(refused) if refused else {}, _int(due_ms), _int(now_ms))
+
+
+def _extended(reply: object) -> Extended:
+    assert isinstance(reply, list)
+    return Extended(_texts(reply[0]), _pairs(reply[1]))
+
+
+def _recovered(reply: object) -> Recovered:
+    assert isinstance(reply, list)
+    return Recovered(*[_texts(part) for part in reply])
+
+
+def _noted(reply: object) -> Noted:
+    assert isinstance(reply, list)
+    return Noted(_texts(reply[0]), _texts(reply[1]))
+
+
+def _counts(reply: object) -> Counts:
+    assert isinstance(reply, list)
+    numbers = [_int(part) for part in reply]
+    return Counts(*numbers[:7], paused=bool(numbers[7]), oldest_ms=numbers[8])

@@ -1,0 +1,194 @@
+"""From an address to a store: which connections to make, for each kind of server.
+
+Nothing is connected here; the first command connects. The driver is imported when a store is opened, since that
+alone takes longer than most commands of the command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobrunner.store.address import Address
+
+if TYPE_CHECKING:
+    import redis.asyncio.connection as aconnection
+    from redis import connection as sconnection
+
+    from jobrunner.store.store import Store, SyncStore
+
+KEEPALIVE_S = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""A peer that vanished without a word is noticed within 45 s, even where nothing is sent."""
+
+CONNECT_S = 3.0
+"""Seconds that a connection may take to be made."""
+
+SYNC_TIMEOUT_S = 8.0
+"""Seconds that a blocking command may take; as `link.TIMEOUT_S`."""
+
+
+def open_store(address: Address, prefix: str = "jr") -> Store:
+    """Open a store for those who await. The embedded server is started, or joined, at once.
+
+    Raises:
+        StoreRefusedError: The embedded server cannot be had on this machine.
+    """
+    from jobrunner.store.link import ClientLink, ConnectionLink  # noqa: PLC0415 - see the module's first lines
+    from jobrunner.store.store import Store  # noqa: PLC0415
+
+    if address.kind == "cluster":
+        from redis.asyncio.cluster import ClusterNode, RedisCluster  # noqa: PLC0415
+
+        nodes = [ClusterNode(host, port) for host, port in address.hosts]
+        cluster = RedisCluster(startup_nodes=nodes, **_cluster_options(address))  # type: ignore[arg-type]  # as named there
+        return Store(ClientLink(cluster.execute_command, cluster.aclose), prefix)
+    address, release = _embedded(address)
+    return Store(ConnectionLink(_maker(address)), prefix, release=release)
+
+
+def open_sync_store(address: Address, prefix: str = "jr", timeout: float = SYNC_TIMEOUT_S) -> SyncStore:
+    """Open a store for those who do not await.
+
+    Args:
+        address: Where it is.
+        prefix: What all keys begin with.
+        timeout: Seconds that a command may take.
+
+    Raises:
+        StoreRefusedError: The embedded server cannot be had on this machine.
+    """
+    from jobrunner.store.store import SyncStore  # noqa: PLC0415
+    from jobrunner.store.sync_link import SyncClientLink, SyncConnectionLink  # noqa: PLC0415
+
+    if address.kind == "cluster":
+        from redis.cluster import ClusterNode, RedisCluster  # noqa: PLC0415
+
+        nodes = [ClusterNode(host, port) for host, port in address.hosts]
+        cluster = RedisCluster(startup_nodes=nodes, socket_timeout=timeout, **_cluster_options(address))  # type: ignore[arg-type]
+        return SyncStore(SyncClientLink(cluster.execute_command, cluster.close), prefix)
+    address, release = _embedded(address)
+    return SyncStore(SyncConnectionLink(_sync_maker(address, timeout)), prefix, release=release)
+
+
+def _embedded(address: Address) -> tuple[Address, Callable[[], None] | None]:
+    """For the embedded server: the address of its socket, and what lets go of it."""
+    if address.kind != "embedded":
+        return address, None
+    from jobrunner.store.embedded import EmbeddedServer  # noqa: PLC0415
+
+    server = EmbeddedServer.acquire(Path(address.path))
+    return Address(kind="unix", path=server.socket_path), server.release
+
+
+def _maker(address: Address) -> Callable[[], Awaitable[aconnection.AbstractConnection]]:
+    import redis.asyncio.connection as driver  # noqa: PLC0415
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
+    # No socket timeout: the link has a deadline of its own, and the driver's costs a task a command.
+    options = _login(address) | {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_S}
+    options["socket_timeout"] = None
+    if address.kind == "unix":
+
+        async def make_unix() -> driver.AbstractConnection:
+            return driver.UnixDomainSocketConnection(path=address.path, **options)  # type: ignore[arg-type]
+
+        return make_unix
+    tcp = options | {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
+    kind = driver.SSLConnection if address.tls else driver.Connection
+    tcp |= _tls(address)
+    if address.kind == "tcp":
+        host, port = address.hosts[0]
+
+        async def make_tcp() -> driver.AbstractConnection:
+            return kind(host=host, port=port, **tcp)  # type: ignore[arg-type]
+
+        return make_tcp
+
+    from redis.asyncio.sentinel import Sentinel  # noqa: PLC0415
+
+    async def make_by_sentinel() -> driver.AbstractConnection:
+        sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel(address))
+        try:
+            found_host, found_port = await sentinel.discover_master(address.master)
+        finally:
+            for one in sentinel.sentinels:
+                await one.aclose()
+        return kind(host=found_host, port=found_port, **tcp)  # type: ignore[arg-type]
+
+    return make_by_sentinel
+
+
+def _sync_maker(address: Address, timeout: float) -> Callable[[], sconnection.AbstractConnection]:
+    import redis.connection as driver  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+    from redis.retry import Retry  # noqa: PLC0415
+
+    options = _login(address) | {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_S}
+    options["socket_timeout"] = timeout
+    if address.kind == "unix":
+        return lambda: driver.UnixDomainSocketConnection(path=address.path, **options)  # type: ignore[arg-type]
+    tcp = options | {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
+    kind = driver.SSLConnection if address.tls else driver.Connection
+    tcp |= _tls(address)
+    if address.kind == "tcp":
+        host, port = address.hosts[0]
+        return lambda: kind(host=host, port=port, **tcp)  # type: ignore[arg-type]
+
+    from redis.sentinel import Sentinel  # noqa: PLC0415
+
+    def make_by_sentinel() -> driver.AbstractConnection:
+        sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel(address))
+        try:
+            found_host, found_port = sentinel.discover_master(address.master)
+        finally:
+            for one in sentinel.sentinels:
+                one.close()
+        return kind(host=found_host, port=found_port, **tcp)  # type: ignore[arg-type]
+
+    return make_by_sentinel
+
+
+def _login(address: Address) -> dict[str, object]:
+    # Two commands less at each connection: nobody needs the driver's name and version.
+    options: dict[str, object] = {"db": address.db, "protocol": 2, "driver_info": None}
+    if address.username is not None:
+        options["username"] = address.username
+    if address.password is not None:
+        options["password"] = address.password
+    return options
+
+
+def _tls(address: Address) -> dict[str, object]:
+    if not address.tls:
+        return {}
+    return {
+        "ssl_cert_reqs": address.ssl_cert_reqs,
+        "ssl_check_hostname": address.ssl_check_hostname and address.ssl_cert_reqs != "none",
+        "ssl_ca_certs": address.ssl_ca_certs,
+        "ssl_ca_path": address.ssl_ca_path,
+        "ssl_certfile": address.ssl_certfile,
+        "ssl_keyfile": address.ssl_keyfile,
+    }
+
+
+def _sentinel(address: Address) -> dict[str, object]:
+    options: dict[str, object] = {"socket_timeout": CONNECT_S, "socket_connect_timeout": CONNECT_S}
+    if address.sentinel_username is not None:
+        options["username"] = address.sentinel_username
+    if address.sentinel_password is not None:
+        options["password"] = address.sentinel_password
+    return options | ({"ssl": True} | _tls(address) if address.tls else {})
+
+
+def _cluster_options(address: Address) -> dict[str, object]:
+    options = {key: value for key, value in _login(address).items() if key not in ("db", "driver_info")}
+    options |= {"socket_connect_timeout": CONNECT_S}
+    return options | ({"ssl": True} | _tls(address) if address.tls else {})
+
+
+def _keepalive() -> dict[int, int]:
+    import socket  # noqa: PLC0415
+
+    return {getattr(socket, name): value for name, value in KEEPALIVE_S.items() if hasattr(socket, name)}

@@ -1,0 +1,75 @@
+"""What an error of the driver means: did the command happen, and does trying again help?
+
+One table, so that no caller has to know Redis's error words.
+"""
+
+from __future__ import annotations
+
+import redis.exceptions as driver
+
+from jobrunner.errors import (
+    LateExchangeError,
+    OutcomeUnknownError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+
+_NOT_NOW = (
+    *("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNBLOCKED", "NOREPLICAS", "MISCONF", "READONLY"),
+    *("MOVED", "ASK", "max number of clients", "FAILOVER"),
+)
+"""Words of answers that say: not done, try again."""
+
+_NEVER = ("NOAUTH", "NOPERM", "WRONGPASS", "invalid username-password", "unknown command", "DENIED")
+"""Words of answers that say: not done, and trying again will not help."""
+
+
+def is_noscript(error: BaseException) -> bool:
+    """Whether the server does not know the script: send its text."""
+    return isinstance(error, driver.NoScriptError) or "NOSCRIPT" in str(error)
+
+
+def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
+    """Turn an error of the driver or the socket into one of ours.
+
+    Args:
+        error: What was raised.
+        what: The script's or command's name, for the message.
+        sent: Whether the command can have reached the server.
+    """
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, driver.AuthenticationError):
+        return StoreRefusedError(f"Redis refused the log-in: {text}; check REDIS_URL or REDIS_PASSWORD")
+    if isinstance(error, driver.ResponseError):
+        return _answered(text, what)
+    if isinstance(error, (driver.ConnectionError, driver.TimeoutError, OSError, TimeoutError, EOFError)):
+        refused = _said_by_server(text)
+        if refused is not None:
+            return refused
+        if sent:
+            return OutcomeUnknownError(f"{what}: the answer was lost ({text})")
+        return StoreUnavailableError(f"Redis cannot be reached: {text}")
+    return StoreUnavailableError(f"{what}: {type(error).__name__}: {text}")
+
+
+def _said_by_server(text: str) -> StoreError | None:
+    """The driver raises some answers as connection errors."""
+    if any(word in text for word in _NEVER):
+        return StoreRefusedError(f"Redis refused: {text}")
+    if any(word in text for word in _NOT_NOW):
+        return StoreUnavailableError(f"Redis does not serve right now: {text}")
+    return None
+
+
+def _answered(text: str, what: str) -> StoreError:
+    said = _said_by_server(text)
+    if said is not None:
+        return said
+    if "OOM" in text:
+        return StoreFullError("Redis is at its maxmemory; nothing was enqueued: make room, or raise maxmemory")
+    if "LATE exchange" in text:
+        return LateExchangeError(text)
+    return StoreCorruptError(f"{what}: Redis said {text!r}; a key holds what jobrunner did not write there")

@@ -1,0 +1,181 @@
+"""How commands travel: one at a time over a connection of their own, with a deadline of ours.
+
+The driver's connections are used without its pool and its retries: a command that failed or was cancelled
+half-way closes its connection, so no answer can ever be taken for another's, and whether to send again is
+decided where the call is known to be safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import redis.exceptions as driver
+from redis.asyncio.connection import AbstractConnection
+
+from jobrunner.errors import ClosedClientError, StoreError
+from jobrunner.store.faults import translate
+
+TIMEOUT_S = 8.0
+"""Seconds that a command may take, many times what the slowest one needs, before its answer counts as lost."""
+
+CONNECTIONS = 32
+"""Connections that one link opens at the most; further callers wait for one."""
+
+Command = Sequence[object]
+
+
+class Link(Protocol):
+    """A way to the store."""
+
+    async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:
+        """Send one command and return its reply.
+
+        Raises:
+            StoreError: It failed; the class says whether it can have happened.
+            redis.exceptions.ResponseError: The server answered with an error.
+        """
+        ...
+
+    async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
+        """Send commands together; a server's error stands in its place as an exception."""
+        ...
+
+    async def reset(self) -> None:
+        """Close what is idle, so that the next command opens a connection anew."""
+        ...
+
+    async def close(self) -> None:
+        """Close everything; the link cannot be used any more."""
+        ...
+
+
+class ConnectionLink:
+    """A link over connections of its own. Used on one event loop only.
+
+    Args:
+        make: Gives a fresh connection, not yet connected; asked again after each failure, so that a new primary
+            is found.
+        limit: Connections at the most.
+    """
+
+    def __init__(self, make: Callable[[], Awaitable[AbstractConnection]], limit: int = CONNECTIONS) -> None:
+        self._make = make
+        self._idle: list[AbstractConnection] = []
+        self._places = asyncio.Semaphore(limit)
+        self._closed = False
+        self._pid = os.getpid()
+
+    async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:  # noqa: ASYNC109 - a deadline of the wire
+        """Send one command and return its reply."""
+        async with self._places:
+            connection = self._idle.pop() if self._idle else await self._connect()
+            try:
+                async with asyncio.timeout(timeout):
+                    await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+                    reply = await connection.read_response(disable_decoding=True)
+            except driver.ResponseError:
+                self._idle.append(connection)
+                raise
+            except BaseException as error:
+                await self._give_up(connection)
+                raise self._blame(error, command) from error
+            self._idle.append(connection)
+            return reply
+
+    async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:  # noqa: ASYNC109 - as above
+        """Send commands together; a server's error stands in its place as an exception."""
+        async with self._places:
+            connection = self._idle.pop() if self._idle else await self._connect()
+            replies: list[object] = []
+            try:
+                async with asyncio.timeout(timeout):
+                    await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                    for _ in commands:
+                        try:
+                            replies.append(await connection.read_response(disable_decoding=True))
+                        except driver.ResponseError as error:
+                            replies.append(error)
+            except BaseException as error:
+                await self._give_up(connection)
+                raise self._blame(error, commands[0]) from error
+            self._idle.append(connection)
+            return replies
+
+    async def reset(self) -> None:
+        """Close what is idle."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.disconnect(nowait=True)
+
+    async def close(self) -> None:
+        """Close everything."""
+        self._closed = True
+        await self.reset()
+
+    async def _connect(self) -> AbstractConnection:
+        if self._closed:
+            raise ClosedClientError("this connection to the store was closed; make a new client")
+        if os.getpid() != self._pid:
+            raise ClosedClientError("this client was carried over a fork; make a new one in this process")
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                connection = await self._make()
+                await connection.connect()
+        except StoreError:
+            raise
+        except Exception as error:
+            raise translate(error, "connect", sent=False) from error
+        return connection
+
+    async def _give_up(self, connection: AbstractConnection) -> None:
+        await connection.disconnect(nowait=True)
+        await self.reset()  # the others are likely to be dead too, and the next one should find a new primary
+
+    @staticmethod
+    def _blame(error: BaseException, command: Command) -> BaseException:
+        if isinstance(error, (driver.RedisError, OSError, TimeoutError, EOFError)):
+            return translate(error, str(command[0]), sent=True)
+        return error
+
+
+class ClientLink:
+    """A link over a client of the driver: an in-memory server, or one that finds its own way in a cluster.
+
+    Args:
+        execute: The client's `execute_command`.
+        close: The client's `aclose`.
+    """
+
+    def __init__(self, execute: Callable[..., Awaitable[object]], close: Callable[[], Awaitable[None]]) -> None:
+        self._execute = execute
+        self._close = close
+
+    async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:  # noqa: ASYNC109 - as above
+        """Send one command and return its reply."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._execute(*command)
+        except driver.ResponseError:
+            raise
+        except (driver.RedisError, OSError, TimeoutError) as error:
+            raise translate(error, str(command[0]), sent=True) from error
+
+    async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:  # noqa: ASYNC109 - as above
+        """Send commands one after the other."""
+        replies: list[object] = []
+        for command in commands:
+            try:
+                replies.append(await self.send(command, timeout))
+            except driver.ResponseError as error:
+                replies.append(error)
+        return replies
+
+    async def reset(self) -> None:
+        """Nothing to do: the client finds its own way."""
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._close()

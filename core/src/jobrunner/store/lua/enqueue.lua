@@ -1,0 +1,77 @@
+-- enqueue: take in a batch of jobs, all or nothing. An id that is there already, or was lately, is never doubled.
+--
+-- KEYS     jobs wait later seen share wake stats tally meta events
+-- ARGV     1 max_waiting: jobs waiting and delayed that the queue takes, 0 for any number
+--          then a job: id, when, record; 1 to 1000 jobs. `when` is 0 for now, a number of ms from now, or `@` and a
+--          time in ms. A record is a JSON array without its opening: `priority,"tenant",version,payload ...]`,
+--          priority 0-100; it is stored with `[` and the server's time in ms before it
+-- Returns  {'ok', ids that were there with the same record or fingerprint}, {'conflict', ids that were there with
+--          another one}, or {'full', jobs waiting and delayed}; nothing is written in the last two cases
+--
+-- Its first write needs memory, so a full Redis refuses it before anything is changed (OOM).
+-- uses: time order tally news
+local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], seen = KEYS[4], share = KEYS[5], wake = KEYS[6],
+  stats = KEYS[7], tally = KEYS[8], meta = KEYS[9], events = KEYS[10]}
+local opening = '[' .. stamp .. ','
+local ids = {}
+for at = 2, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
+
+local function is_same(there, record)
+  if sub(there, #opening + 1) == record then return true end
+  local mark = sub(record, -26) -- `,"22 characters"]`
+  return match(mark, '^,"[%w_-]+"%]$') and sub(there, -26) == mark
+end
+
+-- What is new? Everything is checked before anything is written.
+local stored = call('HMGET', keys.jobs, unpack(ids))
+local ended = call('EXISTS', keys.seen) == 1 and call('ZMSCORE', keys.seen, unpack(ids)) or {}
+local batch, same, other, jobs, ready, heads, later, soonest = {}, {}, {}, {}, {}, {}, {}, nil
+for i, id in ipairs(ids) do
+  local when, record = ARGV[3 * i], ARGV[3 * i + 1]
+  local there = batch[id] or stored[i]
+  if there then
+    local list = is_same(there, record) and same or other
+    list[#list + 1] = id
+  elseif ended[i] and tonumber(ended[i]) > now then
+    same[#same + 1] = id
+  else
+    local head = match(record, '^%d+,"[^"]*",')
+    if not head then return redis.error_reply('RECORD of ' .. id .. ' does not begin with priority and tenant') end
+    local due = sub(when, 1, 1) == '@' and tonumber(sub(when, 2)) or tonumber(when) and now + when
+    if not due then return redis.error_reply('WHEN of ' .. id .. ' is not a time') end
+    there = opening .. record
+    batch[id], jobs[#jobs + 1] = there, id
+    jobs[#jobs + 1] = there
+    if due <= now then
+      ready[#ready + 1], heads[#heads + 1] = id, head
+      tally('waiting', tenant_of(head), 1)
+    else
+      soonest = math.min(soonest or due, due)
+      later[#later + 1] = int(due); later[#later + 1] = id
+      tally('delayed', tenant_of(head), 1)
+    end
+  end
+end
+local fresh = #jobs / 2
+if #other > 0 then return {'conflict', other} end
+if fresh == 0 then return {'ok', same} end
+local meta = call('HMGET', keys.meta, 'weights', 'max_waiting')
+local most = tonumber(meta[2] or ARGV[1])
+if most > 0 then
+  local waiting = call('ZCARD', keys.wait) + call('ZCARD', keys.later)
+  if waiting + fresh > most then return {'full', waiting} end
+end
+
+local sooner = false
+if soonest then
+  local first = call('ZRANGE', keys.later, 0, 0, 'WITHSCORES')[2]
+  sooner = not first or soonest < tonumber(first)
+end
+call('HSET', keys.jobs, unpack(jobs))
+if #later > 0 then call('ZADD', keys.later, unpack(later)) end
+if #ready > 0 then line_up(keys, meta[1], ready, heads) end
+-- One token wakes one consumer; it is also told of a delayed job that is due before all others.
+if (#ready > 0 or sooner) and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end
+write_tally(keys.tally)
+tell(keys, {enqueued = fresh})
+return {'ok', same}

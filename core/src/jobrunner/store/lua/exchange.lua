@@ -1,0 +1,231 @@
+-- exchange: a consumer's one round trip. It settles a batch of attempts, lines up what is due, reserves the next jobs.
+--
+-- Sent again because its answer was lost, it gives the same jobs and verdicts and renews their leases. A consumer has one
+-- exchange under way, so its last one is all that is remembered; one from before that is refused (LATE).
+--
+-- KEYS     jobs wait later active lease attempts state done dead cancelled parked seen share wake stats tally meta
+--          events steps progress logs
+--          memory: this consumer's last exchange, a small hash that expires after a day
+-- ARGV     1 consumer   2 serial (1, 2, 3 ... of this consumer)   3 nonce (22 characters, new with each serial)
+--          4 want (jobs, 0-500)   5 lease_ms   6 promote (jobs, 0-500)   7 max_active (over all workers, 0: any)
+--          8 keep: jobs of `done`, past which the oldest are forgotten   9 own_ms, 10 chosen_ms: see forget
+--          11 counted, then so many times name, increment: counters of `stats`
+--          then plain, then so many times id, nonce: completed without a result
+--          then a settlement: id, nonce, outcome, delay_ms, entry. Outcome: complete, retry, snooze, release, fail,
+--          cancel, park, or crash; retry, snooze and crash wait delay_ms; entry is added to the job's journal unless
+--          it is empty
+-- Returns  {ids, records, counts, refused, due_ms, now_ms}: counts are nil or 'runs unspent crashes' of the runs before this
+--          one; refused is id, verdict ...: 'already' (applied before, fine), 'stale' (the lease was lost) or
+--          'cancelled' (a retry, snooze or release of a job that was to stop: it was cancelled instead);
+--          due_ms is the time to the next delayed job, 0 if more are due, -1 if there is none
+-- uses: time grace order tally news journal forget
+local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], active = KEYS[4], lease = KEYS[5], attempts = KEYS[6],
+  state = KEYS[7], done = KEYS[8], dead = KEYS[9], cancelled = KEYS[10], parked = KEYS[11], seen = KEYS[12],
+  share = KEYS[13], wake = KEYS[14], stats = KEYS[15], tally = KEYS[16], meta = KEYS[17], events = KEYS[18],
+  steps = KEYS[19], progress = KEYS[20], logs = KEYS[21]}
+local MEMORY, DAY_MS = KEYS[22], 86400000
+-- outcome -> where the job goes, its state there, how the outcome is counted, and what the attempt charges
+local GOES = {
+  complete = {keys.done, 'completed', 'completed', {1, 0, 0}}, retry = {keys.later, 'delayed', 'retried', {1, 0, 0}},
+  snooze = {keys.later, 'delayed', 'snoozed', {1, 1, 0}}, release = {keys.wait, 'waiting', 'released', {1, 1, 0}},
+  fail = {keys.dead, 'failed', 'failed', {1, 0, 0}}, cancel = {keys.cancelled, 'cancelled', 'cancelled', {1, 0, 0}},
+  park = {keys.parked, 'parked', 'parked', {1, 1, 0}}, crash = {keys.later, 'delayed', 'crashed', {1, 0, 1}},
+}
+local consumer, serial, nonce, want, lease_ms =
+  ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local promote, max_active, keep = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local lease_end = int(now + lease_ms)
+local news = {}
+local function count(name, n) news[name] = (news[name] or 0) + n end
+
+call('ZREM', keys.active, '') -- a first write that needs no memory: what follows then runs in a full Redis too
+local meta = call('HMGET', keys.meta, 'tick', 'grace', 'paused', 'weights', 'max_active')
+grace_until(keys.meta, lease_ms, meta[1], meta[2])
+
+local function due_ms()
+  local first = call('ZRANGE', keys.later, 0, 0, 'WITHSCORES')[2]
+  return first and math.max(0, tonumber(first) - now) or -1
+end
+
+-- The same exchange again: what it reserved and is still held, and what it refused.
+local function replay()
+  local memory, taken, ids, renewed, refused = call('HMGET', MEMORY, 'taken', 'refused'), {}, {}, {}, {}
+  for id in string.gmatch(memory[1], '%S+') do taken[#taken + 1] = id end
+  for word in string.gmatch(memory[2], '%S+') do refused[#refused + 1] = word end
+  local held = #taken > 0 and call('HMGET', keys.lease, unpack(taken))
+  for i, id in ipairs(taken) do
+    if held[i] and sub(held[i], 1, 22) == nonce then
+      ids[#ids + 1] = id; renewed[#renewed + 1] = lease_end; renewed[#renewed + 1] = id
+    end
+  end
+  if #ids == 0 then return {{}, {}, {}, refused, due_ms(), stamp} end
+  call('ZADD', keys.active, 'XX', unpack(renewed))
+  return {ids, call('HMGET', keys.jobs, unpack(ids)), call('HMGET', keys.attempts, unpack(ids)), refused, due_ms(), stamp}
+end
+local last = call('HMGET', MEMORY, 'nonce', 'serial')
+if last[1] == nonce then return replay() end
+if last[2] and tonumber(last[2]) >= serial then return redis.error_reply('LATE exchange ' .. ARGV[2]) end
+
+-- What is to be settled. Everything is read and checked before the first move.
+local counted = tonumber(ARGV[11])
+local at = 12 + 2 * counted
+local plain = tonumber(ARGV[at])
+local ids, nonces, outcomes, delays, entries, settled = {}, {}, {}, {}, {}, plain
+for i = 1, plain do ids[i], nonces[i] = ARGV[at + 2 * i - 1], ARGV[at + 2 * i] end
+for part = at + 2 * plain + 1, #ARGV, 5 do
+  settled = settled + 1
+  ids[settled], nonces[settled], outcomes[settled] = ARGV[part], ARGV[part + 1], ARGV[part + 2]
+  delays[settled], entries[settled] = tonumber(ARGV[part + 3]), ARGV[part + 4]
+  if not GOES[ARGV[part + 2]] or not delays[settled] then return redis.error_reply('OUTCOME ' .. ARGV[part + 2]) end
+end
+
+local before -- 'id nonce' of what this consumer's last exchange applied; read only when a lease does not fit
+local function was_applied(id, under)
+  if not before then
+    local memory, old, k = call('HMGET', MEMORY, 'settled', 'under'), {}, 0
+    before = {}
+    for word in string.gmatch(memory[1] or '', '%S+') do old[#old + 1] = word end
+    for word in string.gmatch(memory[2] or '', '%S+') do k = k + 1; before[old[k] .. ' ' .. word] = true end
+  end
+  return before[id .. ' ' .. under]
+end
+
+-- A job given back goes to the front of its band, and its tenant is not charged again.
+local function give_back(back)
+  local records, line = call('HMGET', keys.jobs, unpack(back)), {}
+  for i, id in ipairs(back) do
+    local base = base_of(head_of(records[i]))
+    line[2 * i - 1] = int(math.max(base, band_clock(keys.wait, base) - 1)); line[2 * i] = id
+  end
+  call('ZADD', keys.wait, unpack(line))
+end
+
+local function charge(ended, costs)
+  local old, new = call('HMGET', keys.attempts, unpack(ended)), {}
+  for i, id in ipairs(ended) do
+    local runs, unspent, crashes = match(old[i] or '0 0 0', '(%d+) (%d+) (%d+)')
+    local cost = costs[i]
+    new[2 * i - 1] = id
+    new[2 * i] = format('%d %d %d', runs + cost[1], unspent + cost[2], crashes + cost[3])
+  end
+  call('HSET', keys.attempts, unpack(new))
+end
+
+local refused, applied, under, soonest = {}, {}, {}, nil
+local function settle()
+  local held = call('HMGET', keys.lease, unpack(ids))
+  local gone, done, moves, back, ended, costs, told, lines = {}, {}, {}, {}, {}, {}, {}, {}
+  for i = 1, settled do
+    local id, lease, verdict = ids[i], held[i], nil
+    if gone[id] then verdict = 'already'
+    elseif not lease or sub(lease, 1, 22) ~= nonces[i] then verdict = was_applied(id, nonces[i]) and 'already' or 'stale' end
+    if verdict ~= 'stale' then applied[#applied + 1] = id; under[#applied] = nonces[i] else count('stale', 1) end
+    if not verdict then
+      gone[id], gone[#gone + 1] = true, id
+      local tenant, outcome = match(lease, '^%S*', 24), outcomes[i]
+      tally('active', tenant, -1)
+      if not outcome then
+        done[#done + 1] = stamp; done[#done + 1] = id
+        tally('completed', tenant, 1)
+      else
+        local goes = GOES[outcome]
+        if (goes[1] == keys.later or goes[1] == keys.wait) and string.find(lease, '\n', 1, true) then
+          goes, verdict = GOES.cancel, 'cancelled'
+        end
+        local to = goes[1]
+        if to == keys.wait then back[#back + 1] = id
+        elseif to == keys.done then done[#done + 1] = stamp; done[#done + 1] = id
+        else
+          local list, score = moves[to] or {}, stamp
+          if to == keys.later then
+            score, soonest = int(now + delays[i]), math.min(soonest or delays[i], delays[i])
+          end
+          moves[to] = list
+          list[#list + 1] = score; list[#list + 1] = id
+        end
+        if to ~= keys.done then
+          ended[#ended + 1] = id; costs[#ended] = goes[4]
+          count(goes[3], 1)
+        end
+        tally(goes[2], tenant, 1)
+        if entries[i] ~= '' then told[#told + 1], lines[#lines + 1] = id, entries[i] end
+      end
+    end
+    if verdict then refused[#refused + 1] = id; refused[#refused + 1] = verdict end
+  end
+  if #gone == 0 then return end
+  call('ZREM', keys.active, unpack(gone))
+  call('HDEL', keys.lease, unpack(gone))
+  for to, list in pairs(moves) do call('ZADD', to, unpack(list)) end
+  if #back > 0 then give_back(back) end
+  if #told > 0 then add_lines(keys.state, told, lines) end
+  if #ended > 0 then charge(ended, costs) end
+  if #done == 0 then return end
+  count('completed', #done / 2)
+  call('ZADD', keys.done, unpack(done))
+  local over = math.min(call('ZCARD', keys.done) - keep, 100 + #done / 2)
+  if over > 0 then
+    local old = call('ZPOPMIN', keys.done, over)
+    local gone_for_good = {}
+    for k = 1, #old, 2 do gone_for_good[#gone_for_good + 1] = old[k] end
+    forget(keys, 'completed', gone_for_good, tonumber(ARGV[9]), tonumber(ARGV[10]))
+  end
+end
+if settled > 0 then settle() end
+
+-- Line up what is due.
+local due = due_ms()
+if due == 0 and promote > 0 then
+  local ready, heads = call('ZRANGEBYSCORE', keys.later, '-inf', stamp, 'LIMIT', 0, promote), {}
+  local records = call('HMGET', keys.jobs, unpack(ready))
+  for i in ipairs(ready) do
+    heads[i] = head_of(records[i])
+    local tenant = tenant_of(heads[i])
+    tally('delayed', tenant, -1); tally('waiting', tenant, 1)
+  end
+  call('ZREM', keys.later, unpack(ready))
+  line_up(keys, meta[4], ready, heads)
+  due = due_ms()
+end
+
+-- Reserve.
+local most = tonumber(meta[5] or max_active)
+local free = meta[3] == '1' and 0 or most > 0 and most - call('ZCARD', keys.active) or math.huge
+local taken, records, counts, left = {}, {}, {}, false
+if free > 0 then
+  want = math.min(want, free)
+  local popped = want > 0 and call('ZPOPMIN', keys.wait, want) or {}
+  local n = #popped / 2
+  for i = 1, n do taken[i] = popped[2 * i - 1] end
+  if n > 0 then
+    records, counts = call('HMGET', keys.jobs, unpack(taken)), call('HMGET', keys.attempts, unpack(taken))
+    local active, leases, holder = {}, {}, ' ' .. consumer .. ' ' .. stamp
+    for i, id in ipairs(taken) do
+      local tenant = records[i] and match(records[i], '^%[%d+,%d+,"([^"]*)"') or ''
+      tally('waiting', tenant, -1); tally('active', tenant, 1)
+      active[2 * i - 1] = lease_end; active[2 * i] = id
+      leases[2 * i - 1] = id; leases[2 * i] = nonce .. ' ' .. tenant .. holder
+    end
+    call('ZADD', keys.active, unpack(active))
+    call('HSET', keys.lease, unpack(leases))
+    count('started', n)
+  end
+  -- A tenant whose last tag lies before the first job that still waits is ahead of nobody: its share is over.
+  local first = n == want and call('ZRANGE', keys.wait, 0, 0, 'WITHSCORES')[2]
+  if not first then call('UNLINK', keys.share)
+  elseif n > 0 then
+    local over = call('ZRANGEBYSCORE', keys.share, '-inf', '(' .. first, 'LIMIT', 0, 100 + 2 * n)
+    if #over > 0 then call('ZREM', keys.share, unpack(over)) end
+  end
+  left = first and free > n
+end
+-- Pass the token on when jobs are left for others, or when a delayed job of this batch is now due before all others.
+if (left or soonest and due >= soonest) and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end
+
+call('HSET', MEMORY, 'nonce', nonce, 'serial', ARGV[2], 'taken', table.concat(taken, ' '), 'refused',
+  table.concat(refused, ' '), 'settled', table.concat(applied, ' '), 'under', table.concat(under, ' '))
+call('PEXPIRE', MEMORY, DAY_MS)
+for i = 1, counted do call('HINCRBY', keys.stats, ARGV[10 + 2 * i], ARGV[11 + 2 * i]) end
+write_tally(keys.tally)
+tell(keys, news, consumer)
+return {taken, records, counts, refused, due, stamp}

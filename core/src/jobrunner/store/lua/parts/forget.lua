@@ -1,0 +1,21 @@
+-- forget: delete all that is known of jobs that are in no list any more. Where `own_ms` is given, their ids stay in
+-- `seen`: for own_ms since they were enqueued if jobrunner made them, for chosen_ms if a producer chose them.
+local function forget(keys, state, ids, own_ms, chosen_ms)
+  local records, seen = call('HMGET', keys.jobs, unpack(ids)), {}
+  for i, id in ipairs(ids) do
+    local record = records[i]
+    if record then
+      if state then tally(state, match(record, '^%[%d+,%d+,"([^"]*)"'), -1) end
+      if own_ms then
+        local till
+        if sub(record, -2) == '"]' then till = now + chosen_ms -- it ends in a fingerprint
+        else till = match(record, '^%[(%d+)') + own_ms end
+        if till > now then seen[#seen + 1] = int(till); seen[#seen + 1] = id end
+      end
+    end
+  end
+  for _, key in ipairs({keys.jobs, keys.attempts, keys.state, keys.steps, keys.progress, keys.logs}) do
+    call('HDEL', key, unpack(ids))
+  end
+  if #seen > 0 then call('ZADD', keys.seen, unpack(seen)) end
+end

@@ -1,0 +1,42 @@
+-- order: start-time fair queueing. A job's score is its band (priority) and, inside it, a tag: a job starts where its
+-- tenant's last one ended, but not before the clock of its band, which is the tag of the band's first waiting job.
+-- A head is the start of a record that names band and tenant: `10,"acme",`.
+local BAND, COST = 2 ^ 46, 64 -- 10^12 jobs a band before its tags run out; what a job costs a tenant of weight 1
+local NO_HEAD = '0,"",' -- of a job whose record is gone
+local function head_of(record) return record and match(record, '^%[%d+,(%d+,"[^"]*",)') or NO_HEAD end
+local function tenant_of(head) return match(head, '"(.*)"') end
+local function base_of(head) return (100 - match(head, '^%d+')) * BAND end
+
+local function band_clock(wait, base)
+  local first = call('ZRANGEBYSCORE', wait, int(base), '(' .. int(base + BAND), 'WITHSCORES', 'LIMIT', 0, 1)
+  return tonumber(first[2] or base)
+end
+
+-- Puts ids in line behind what their tenants have there already; heads[i] is the head of ids[i].
+local function line_up(keys, weighted, ids, heads)
+  local groups, group_of, line = {}, {}, {}
+  for i, id in ipairs(ids) do
+    local group = group_of[heads[i]]
+    if not group then
+      group = #groups + 1
+      group_of[heads[i]], groups[group] = group, heads[i]
+    end
+    line[2 * i - 1] = group; line[2 * i] = id
+  end
+  local ends, clocks, costs, share = call('ZMSCORE', keys.share, unpack(groups)), {}, {}, {}
+  for group, head in ipairs(groups) do
+    local base = base_of(head)
+    clocks[base] = clocks[base] or band_clock(keys.wait, base)
+    local weight = weighted and call('HGET', keys.meta, 'weight:' .. tenant_of(head)) or 1
+    costs[group] = math.max(1, math.floor(COST / weight))
+    ends[group] = math.max(clocks[base], tonumber(ends[group] or 0))
+  end
+  for at = 1, #line, 2 do
+    local group = line[at]
+    line[at] = int(ends[group])
+    ends[group] = ends[group] + costs[group]
+  end
+  for group, head in ipairs(groups) do share[2 * group - 1] = int(ends[group]); share[2 * group] = head end
+  call('ZADD', keys.share, unpack(share))
+  call('ZADD', keys.wait, unpack(line))
+end

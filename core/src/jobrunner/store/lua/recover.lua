@@ -1,0 +1,65 @@
+-- recover: what to do with leases that ran out: back to `later`, never to the head of the queue, or buried in `dead`.
+--
+-- KEYS     jobs active lease later dead cancelled attempts state wake stats tally meta events
+-- ARGV     1 lease_ms   2 limit (leases, 1-500)   3 max_crashes: buried at this many   4 seed of the jitter (0 to 2^31)
+--          5... the upper bound in ms of the wait after the first, second ... crash; the last one serves all further ones
+-- Returns  {delayed ids, buried ids, cancelled ids}; as many as `limit` in all: call again. Nothing during a grace
+-- uses: time grace tally news journal
+local keys = {jobs = KEYS[1], active = KEYS[2], lease = KEYS[3], later = KEYS[4], dead = KEYS[5], cancelled = KEYS[6],
+  attempts = KEYS[7], state = KEYS[8], wake = KEYS[9], stats = KEYS[10], tally = KEYS[11], meta = KEYS[12],
+  events = KEYS[13]}
+call('ZREM', keys.active, '') -- a first write that needs no memory: what follows then runs in a full Redis too
+local lease_ms, max_crashes, seed = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local meta = call('HMGET', keys.meta, 'tick', 'grace')
+if now < grace_until(keys.meta, lease_ms, meta[1], meta[2]) then return {{}, {}, {}} end
+
+-- Chance from 0 to 1: a linear congruential generator, since older servers seed math.random alike in every script.
+local function chance()
+  seed = (seed * 1103515245 + 12345) % 2147483648
+  return seed / 2147483648
+end
+
+local ids = call('ZRANGEBYSCORE', keys.active, '-inf', '(' .. stamp, 'LIMIT', 0, ARGV[2])
+if #ids == 0 then return {{}, {}, {}} end
+local held, counts = call('HMGET', keys.lease, unpack(ids)), call('HMGET', keys.attempts, unpack(ids))
+local delayed, buried, cancelled, counted, later, dead, stopped, lines = {}, {}, {}, {}, {}, {}, {}, {}
+for i, id in ipairs(ids) do
+  local lease = held[i] or ''
+  local runs, unspent, crashes = match(counts[i] or '0 0 0', '(%d+) (%d+) (%d+)')
+  local tenant, worker = match(lease, '^(%S*) (%S+)', 24)
+  local mark, last = '', nil
+  tenant, crashes = tenant or '', crashes + 1
+  tally('active', tenant, -1)
+  if string.find(lease, '\n', 1, true) then
+    cancelled[#cancelled + 1] = id
+    stopped[#stopped + 1] = stamp; stopped[#stopped + 1] = id
+    last = 'cancelled'
+  elseif crashes >= max_crashes then
+    buried[#buried + 1] = id
+    dead[#dead + 1] = stamp; dead[#dead + 1] = id
+    last, mark = 'failed', ',"buried":true'
+  else
+    delayed[#delayed + 1] = id
+    local bound = tonumber(ARGV[math.min(4 + crashes, #ARGV)])
+    later[#later + 1] = int(now + math.floor(bound * (0.5 + chance() / 2))); later[#later + 1] = id
+    last = 'delayed'
+  end
+  tally(last, tenant, 1)
+  counted[2 * i - 1] = id
+  counted[2 * i] = format('%d %d %d', runs + 1, unspent, crashes)
+  lines[i] = format('{"kind":"crash","worker":"%s"%s}', worker or '', mark)
+end
+call('ZREM', keys.active, unpack(ids))
+call('HDEL', keys.lease, unpack(ids))
+call('HSET', keys.attempts, unpack(counted))
+add_lines(keys.state, ids, lines)
+if #later > 0 then call('ZADD', keys.later, unpack(later)) end
+if #dead > 0 then call('ZADD', keys.dead, unpack(dead)) end
+if #stopped > 0 then call('ZADD', keys.cancelled, unpack(stopped)) end
+if #later > 0 and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end -- a consumer learns when they are due
+write_tally(keys.tally)
+local news = {crashed = #ids}
+if #buried > 0 then news.buried = #buried end
+if #cancelled > 0 then news.cancelled = #cancelled end
+tell(keys, news)
+return {delayed, buried, cancelled}

@@ -1,0 +1,77 @@
+"""The Lua scripts as they are sent: text, SHA, and the keys that each takes.
+
+A script names in its header the parts that it uses; they are put in front of it. Nothing is built from data.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.resources
+import re
+
+import msgspec
+
+SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
+    "enqueue": ("jobs", "wait", "later", "seen", "share", "wake", "stats", "tally", "meta", "events"),
+    "exchange": (
+        *("jobs", "wait", "later", "active", "lease", "attempts", "state", "done", "dead", "cancelled", "parked"),
+        *("seen", "share", "wake", "stats", "tally", "meta", "events", "steps", "progress", "logs", "memory"),
+    ),
+    "extend": ("active", "lease", "meta"),
+    "recover": (
+        *("jobs", "active", "lease", "later", "dead", "cancelled", "attempts", "state", "wake", "stats", "tally"),
+        *("meta", "events"),
+    ),
+    "note": ("active", "lease", "steps", "progress", "logs"),
+    "cancel": (
+        *("jobs", "wait", "later", "active", "lease", "cancelled", "parked", "state", "stats", "tally", "events"),
+    ),
+    "retry": ("from", "jobs", "wait", "attempts", "share", "wake", "stats", "tally", "meta", "events"),
+    "remove": (
+        *("jobs", "lease", "attempts", "state", "steps", "progress", "logs", "seen", "tally"),
+        *("wait", "later", "done", "dead", "cancelled", "parked"),
+    ),
+    "trim": (
+        *("list", "jobs", "attempts", "state", "steps", "progress", "logs", "seen", "share", "tally", "wait"),
+    ),
+    "counts": ("wait", "later", "active", "done", "dead", "cancelled", "parked", "meta", "jobs"),
+}
+"""Script -> its keys in order. `from` and `list` stand for a structure that the caller names."""
+
+_USES = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
+
+SERVER_CLOCK = "call('TIME')"
+
+
+class Script(msgspec.Struct, frozen=True):
+    """A script ready to be sent."""
+
+    name: str
+    text: str
+    sha: str
+
+
+def source(name: str) -> str:
+    """A script's own text, header and all."""
+    return (importlib.resources.files("jobrunner.store") / "lua" / f"{name}.lua").read_text("utf-8")
+
+
+@functools.cache
+def script(name: str, clock: str = SERVER_CLOCK) -> Script:
+    """A script with the parts that it uses.
+
+    Args:
+        name: One of `SCRIPT_KEYS`.
+        clock: The Lua expression that gives {seconds, microseconds}; the server's own but for tests.
+    """
+    own = source(name)
+    uses = _USES.search(own)
+    parts = [source(f"parts/{part}") for part in (uses.group(1).split() if uses else [])]
+    text = "\n".join(_without_comments(part) for part in [*parts, own]).replace(SERVER_CLOCK, clock)
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _without_comments(text: str) -> str:
+    """Lines that are comments only, taken out: what is sent again after a restart should be short."""
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))

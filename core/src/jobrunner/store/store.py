@@ -1,0 +1,174 @@
+"""The store: runs calls over a link, by a script's SHA where the server knows it, and names what went wrong.
+
+Two classes of one shape, for those who await and those who do not. Neither tries anything again, but for the
+text of a script that the server has forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import redis.exceptions as driver
+
+from jobrunner.errors import StoreError, StoreUnavailableError
+from jobrunner.store.calls import Call
+from jobrunner.store.faults import is_noscript, translate
+from jobrunner.store.keys import FleetKeys, QueueKeys
+from jobrunner.store.link import TIMEOUT_S, Command, Link
+from jobrunner.store.scripts import SERVER_CLOCK, script
+from jobrunner.store.sync_link import SyncLink
+
+T = TypeVar("T")
+
+
+class _Base:
+    """What both stores share: keys, and how a call is written."""
+
+    def __init__(self, prefix: str, clock: str) -> None:
+        self.prefix = prefix
+        self.fleet = FleetKeys(prefix)
+        self._clock = clock
+        self._keys: dict[str, QueueKeys] = {}
+
+    def keys(self, queue: str) -> QueueKeys:
+        """The keys of a queue.
+
+        Raises:
+            InvalidNameError: It cannot name one.
+        """
+        keys = self._keys.get(queue)
+        if keys is None:
+            keys = self._keys[queue] = QueueKeys(self.prefix, queue)
+        return keys
+
+    def _command(self, call: Call[T]) -> Command:
+        if not call.script:
+            return call.command
+        return ("EVALSHA", script(call.script, self._clock).sha, *call.command)
+
+    def _in_full(self, call: Call[T]) -> Command:
+        return ("EVAL", script(call.script, self._clock).text, *call.command)
+
+
+class Store(_Base):
+    """The store for those who await. Used on one event loop only.
+
+    Args:
+        link: The way to the server.
+        prefix: What all keys begin with.
+        clock: The Lua expression that gives the time; the server's own but for tests.
+        release: Called once the link is closed; it may block.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        prefix: str = "jr",
+        clock: str = SERVER_CLOCK,
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(prefix, clock)
+        self.link = link
+        self._release = release
+
+    async def run(self, call: Call[T], timeout: float = TIMEOUT_S) -> T:  # noqa: ASYNC109 - a deadline of the wire
+        """Run a call.
+
+        Raises:
+            StoreError: It failed; the class says whether it can have happened.
+        """
+        try:
+            try:
+                reply = await self.link.send(self._command(call), timeout)
+            except driver.ResponseError as error:
+                if not (call.script and is_noscript(error)):
+                    raise
+                reply = await self.link.send(self._in_full(call), timeout)
+        except driver.ResponseError as error:
+            raise await self._answered(error, call) from error
+        return call.parse(reply)
+
+    async def run_many(self, calls: Sequence[Call[T]]) -> list[T]:
+        """Run plain commands together.
+
+        Raises:
+            StoreError: One of them failed; the others may have happened.
+        """
+        replies = await self.link.send_many([self._command(call) for call in calls]) if calls else []
+        answers = []
+        for call, reply in zip(calls, replies, strict=True):
+            if isinstance(reply, driver.ResponseError):
+                raise await self._answered(reply, call) from reply
+            answers.append(call.parse(reply))
+        return answers
+
+    async def close(self) -> None:
+        """Close the link."""
+        await self.link.close()
+        if self._release:
+            await asyncio.to_thread(self._release)
+
+    async def _answered(self, error: driver.ResponseError, call: Call[T]) -> StoreError:
+        ours = translate(error, call.script or str(call.command[0]), sent=True)
+        if isinstance(ours, StoreUnavailableError):
+            await self.link.reset()  # a replica now, perhaps: find the primary anew
+        return ours
+
+
+class SyncStore(_Base):
+    """The store for those who do not await. Thread-safe.
+
+    Args:
+        link: The way to the server.
+        prefix: What all keys begin with.
+        clock: The Lua expression that gives the time; the server's own but for tests.
+        release: Called once the link is closed.
+    """
+
+    def __init__(
+        self,
+        link: SyncLink,
+        prefix: str = "jr",
+        clock: str = SERVER_CLOCK,
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(prefix, clock)
+        self.link = link
+        self._release = release
+
+    def run(self, call: Call[T]) -> T:
+        """Run a call; raises as `Store.run`."""
+        try:
+            try:
+                reply = self.link.send(self._command(call))
+            except driver.ResponseError as error:
+                if not (call.script and is_noscript(error)):
+                    raise
+                reply = self.link.send(self._in_full(call))
+        except driver.ResponseError as error:
+            raise self._answered(error, call) from error
+        return call.parse(reply)
+
+    def run_many(self, calls: Sequence[Call[T]]) -> list[T]:
+        """Run plain commands together; raises as `Store.run_many`."""
+        replies = self.link.send_many([self._command(call) for call in calls]) if calls else []
+        answers = []
+        for call, reply in zip(calls, replies, strict=True):
+            if isinstance(reply, driver.ResponseError):
+                raise self._answered(reply, call) from reply
+            answers.append(call.parse(reply))
+        return answers
+
+    def close(self) -> None:
+        """Close the link."""
+        self.link.close()
+        if self._release:
+            self._release()
+
+    def _answered(self, error: driver.ResponseError, call: Call[T]) -> StoreError:
+        ours = translate(error, call.script or str(call.command[0]), sent=True)
+        if isinstance(ours, StoreUnavailableError):
+            self.link.reset()
+        return ours

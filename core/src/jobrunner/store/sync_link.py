@@ -1,0 +1,158 @@
+"""How commands travel for those who do not await: as `link`, over blocking connections. Thread-safe."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import redis.exceptions as driver
+from redis.connection import AbstractConnection
+
+from jobrunner.errors import ClosedClientError, StoreError
+from jobrunner.store.faults import translate
+from jobrunner.store.link import CONNECTIONS, Command
+
+
+class SyncLink(Protocol):
+    """A way to the store."""
+
+    def send(self, command: Command) -> object:
+        """Send one command and return its reply; raises as `Link.send`."""
+        ...
+
+    def send_many(self, commands: Sequence[Command]) -> list[object]:
+        """Send commands together; a server's error stands in its place as an exception."""
+        ...
+
+    def reset(self) -> None:
+        """Close what is idle."""
+        ...
+
+    def close(self) -> None:
+        """Close everything."""
+        ...
+
+
+class SyncConnectionLink:
+    """A link over blocking connections of its own; the deadline is each connection's socket timeout.
+
+    Args:
+        make: Gives a fresh connection, not yet connected.
+        limit: Connections at the most.
+    """
+
+    def __init__(self, make: Callable[[], AbstractConnection], limit: int = CONNECTIONS) -> None:
+        self._make = make
+        self._idle: list[AbstractConnection] = []
+        self._places = threading.BoundedSemaphore(limit)
+        self._closed = False
+        self._pid = os.getpid()
+
+    def send(self, command: Command) -> object:
+        """Send one command and return its reply."""
+        with self._places:
+            connection = self._take()
+            try:
+                connection.send_packed_command(connection.pack_command(*command), check_health=False)
+                reply = connection.read_response(disable_decoding=True)
+            except driver.ResponseError:
+                self._idle.append(connection)
+                raise
+            except BaseException as error:
+                raise self._give_up(connection, error, command) from error
+            self._idle.append(connection)
+            return reply
+
+    def send_many(self, commands: Sequence[Command]) -> list[object]:
+        """Send commands together; a server's error stands in its place as an exception."""
+        with self._places:
+            connection = self._take()
+            replies: list[object] = []
+            try:
+                connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                for _ in commands:
+                    try:
+                        replies.append(connection.read_response(disable_decoding=True))
+                    except driver.ResponseError as error:  # noqa: PERF203 - each answer may be an error
+                        replies.append(error)
+            except BaseException as error:
+                raise self._give_up(connection, error, commands[0]) from error
+            self._idle.append(connection)
+            return replies
+
+    def reset(self) -> None:
+        """Close what is idle."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.disconnect()
+
+    def close(self) -> None:
+        """Close everything."""
+        self._closed = True
+        self.reset()
+
+    def _take(self) -> AbstractConnection:
+        if os.getpid() != self._pid:
+            raise ClosedClientError("this client was carried over a fork; make a new one in this process")
+        try:
+            return self._idle.pop()  # atomic, so no lock
+        except IndexError:
+            pass
+        if self._closed:
+            raise ClosedClientError("this connection to the store was closed; make a new client")
+        try:
+            connection = self._make()
+            connection.connect()
+        except StoreError:
+            raise
+        except Exception as error:
+            raise translate(error, "connect", sent=False) from error
+        return connection
+
+    def _give_up(self, connection: AbstractConnection, error: BaseException, command: Command) -> BaseException:
+        connection.disconnect()
+        self.reset()
+        if isinstance(error, (driver.RedisError, OSError, EOFError)):
+            return translate(error, str(command[0]), sent=True)
+        return error
+
+
+class SyncClientLink:
+    """A link over a blocking client of the driver.
+
+    Args:
+        execute: The client's `execute_command`.
+        close: The client's `close`.
+    """
+
+    def __init__(self, execute: Callable[..., object], close: Callable[[], None]) -> None:
+        self._execute = execute
+        self._close = close
+
+    def send(self, command: Command) -> object:
+        """Send one command and return its reply."""
+        try:
+            return self._execute(*command)
+        except driver.ResponseError:
+            raise
+        except (driver.RedisError, OSError) as error:
+            raise translate(error, str(command[0]), sent=True) from error
+
+    def send_many(self, commands: Sequence[Command]) -> list[object]:
+        """Send commands one after the other."""
+        replies: list[object] = []
+        for command in commands:
+            try:
+                replies.append(self.send(command))
+            except driver.ResponseError as error:  # noqa: PERF203 - each answer may be an error
+                replies.append(error)
+        return replies
+
+    def reset(self) -> None:
+        """Nothing to do: the client finds its own way."""
+
+    def close(self) -> None:
+        """Close the client."""
+        self._close()
