@@ -214,15 +214,15 @@ class WorkerDutyRestarted(Event, frozen=True, kw_only=True, tag="worker.duty_res
     traceback: str = ""
 
 
-class WorkerThreadAbandoned(Event, frozen=True, kw_only=True, tag="worker.thread_abandoned"):
-    """A thread ran past its job's timeout and cannot be stopped; it is left behind."""
+class WorkerHandlerAbandoned(Event, frozen=True, kw_only=True, tag="worker.handler_abandoned"):
+    """A handler did not end when it was told to, and is left behind; its slot is used again."""
 
     level = "error"
     worker_id: str
     queue: str
     job_id: str
     abandoned: int
-    """Threads that this queue has left behind."""
+    """Handlers of this queue that are left behind and still run."""
 
 
 class WorkerRestarted(Event, frozen=True, kw_only=True, tag="worker.restarted"):
@@ -285,7 +285,7 @@ AnyEvent = (
     | WorkerStoreRecovered
     | WorkerLoopBlocked
     | WorkerDutyRestarted
-    | WorkerThreadAbandoned
+    | WorkerHandlerAbandoned
     | WorkerRestarted
     | ObserverFailed
     | ObserverSlow

@@ -72,6 +72,8 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="not
     what: str
     reason: str = ""
     delay_ms: int = 0
+    total_ms: int = 0
+    """Milliseconds that the job has been snoozed in all."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="result", omit_defaults=True):
@@ -144,4 +146,5 @@ def decode_journal(raw: bytes | None) -> list[Dated]:
 
 def snoozed_ms(journal: Iterable[Dated]) -> int:
     """Milliseconds for which a job has been snoozed so far, in all."""
-    return sum(d.entry.delay_ms for d in journal if isinstance(d.entry, Note) and d.entry.what == "snoozed")
+    notes = [dated.entry for dated in journal if isinstance(dated.entry, Note) and dated.entry.what == "snoozed"]
+    return notes[-1].total_ms if notes else 0

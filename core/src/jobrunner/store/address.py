@@ -229,7 +229,7 @@ def _parse(url: str) -> Address:
         _options(kind, query, tls=False)
         return Address(kind=kind, path=_folder(rest))
     authority, slash, path = rest.partition("/")
-    if "@" in query or ("@" in path and "@" not in authority):
+    if "@" in query or ("@" in path and kind != "unix"):
         raise ProblemError(f"an @ stands after the host; {ENCODE}")
     username, password, hosts = _login(authority)
     place = _place(kind, hosts, slash + path)
@@ -281,6 +281,8 @@ def _address(
             raise ProblemError(f"{name} is there twice: after the ? and before it; leave one out")
     username = username if username is not None else options.get("username") or None
     password = password if password is not None else options.get("password")
+    if username is None:
+        password = password or None
     if username is not None and password is None:
         raise ProblemError(
             "there is a user and no password; write user:password@, and for a password alone :password@"

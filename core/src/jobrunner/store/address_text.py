@@ -11,13 +11,18 @@ import re
 from typing import Literal, TypeAlias
 from urllib.parse import unquote
 
+CertReqs: TypeAlias = Literal["required", "optional", "none"]
+
 DEFAULT_PORT = 6379
+
+ENCODE = "in a user name or a password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23"
+"""The advice where a URL falls apart in an odd place: most often a password was pasted as it is."""
+
 _MAX_DB = 2**31 - 1
 """The highest number of a database: the server keeps it as a 32-bit integer."""
+
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}", re.ASCII)  # `_`: names of containers have it
 _NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
-ENCODE = "in a user name or a password, write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23"
-CertReqs: TypeAlias = Literal["required", "optional", "none"]
 
 
 class ProblemError(ValueError):
@@ -25,6 +30,19 @@ class ProblemError(ValueError):
 
 
 def host_and_port(text: str, default_port: int, *, missing: str = "") -> tuple[str, int]:
+    """Read `host`, `host:port` or `[ipv6]:port` as they stand in a URL.
+
+    Args:
+        text: The piece; a zone of an IPv6 address follows `%` or `%25`.
+        default_port: The port where the piece has none.
+        missing: The host where the piece has none; empty refuses that.
+
+    Returns:
+        The host, an IPv6 address without brackets, and the port.
+
+    Raises:
+        ProblemError: It is no such piece.
+    """
     if text.startswith("["):
         inside, closed, port = text[1:].partition("]")
         if not closed or (port and not port.startswith(":")):
@@ -42,6 +60,11 @@ def host_and_port(text: str, default_port: int, *, missing: str = "") -> tuple[s
 
 
 def bare_host(text: str) -> str:
+    """Read a host that stands alone, an IPv6 address with or without brackets.
+
+    Raises:
+        ProblemError: It is no host, or a whole URL.
+    """
     if "://" in text:
         raise ProblemError("it holds a URL; set REDIS_URL instead")
     if ":" in text:
@@ -64,6 +87,11 @@ def _ipv6(text: str) -> str:
 
 
 def environment_port(text: str) -> int:
+    """Read a port that stands alone, 1 to 65,535; 6379 where it is empty.
+
+    Raises:
+        ProblemError: It is no port, or the URL that Kubernetes puts in its place.
+    """
     if "://" in text:
         raise ProblemError(
             "it holds a URL, as Kubernetes sets it for a Service named redis; "
@@ -79,6 +107,11 @@ def _port(text: str) -> int:
 
 
 def database(text: str) -> int:
+    """Read the number of a database, 0 where it is empty.
+
+    Raises:
+        ProblemError: It is no such number.
+    """
     if not text:
         return 0
     if not _NUMBER.fullmatch(text) or int(text) > _MAX_DB:
@@ -87,6 +120,11 @@ def database(text: str) -> int:
 
 
 def to_path(text: str) -> str:
+    """Read a path, percent-decoded.
+
+    Raises:
+        ProblemError: No file can have that path.
+    """
     path = decode(text)
     if "\0" in path:
         raise ProblemError("a path has no zero byte")
@@ -94,6 +132,11 @@ def to_path(text: str) -> str:
 
 
 def cert_reqs(text: str) -> CertReqs:
+    """Read what is asked of a server's certificate, in any case, with or without a leading `CERT_`.
+
+    Raises:
+        ProblemError: It is none of the three words.
+    """
     match text.lower().removeprefix("cert_"):  # CERT_NONE and the like is how Celery writes it
         case "required":
             return "required"
@@ -106,6 +149,15 @@ def cert_reqs(text: str) -> CertReqs:
 
 
 def flag(name: str, text: str) -> bool:
+    """Read a yes or no.
+
+    Args:
+        name: The option's name, for the error.
+        text: Its value: true, yes, 1, false, no or 0, in any case.
+
+    Raises:
+        ProblemError: It is none of these.
+    """
     match text.lower():
         case "true" | "yes" | "1":
             return True
@@ -116,6 +168,11 @@ def flag(name: str, text: str) -> bool:
 
 
 def decode(text: str) -> str:
+    """Undo percent-encoding; a `%` without two hexadecimal digits stands for itself.
+
+    Raises:
+        ProblemError: The bytes are not UTF-8.
+    """
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
@@ -123,6 +180,11 @@ def decode(text: str) -> str:
 
 
 def utf8(text: str) -> str:
+    """Return `text` if it can be sent; an environment variable may hold bytes that cannot.
+
+    Raises:
+        ProblemError: It cannot.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:

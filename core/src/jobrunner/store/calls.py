@@ -255,6 +255,16 @@ def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:
     return Call("", command, parse)
 
 
+def server_ms() -> Call[int]:
+    """The server's time, in ms since 1970."""
+    return plain(["TIME"], _now_ms)
+
+
+def command(*parts: object) -> Call[object]:
+    """A plain command whose reply is of no interest, or is looked at as it is."""
+    return plain(parts, lambda reply: reply)
+
+
 def state_of(part: str) -> State:
     """The state whose jobs a structure holds."""
     return next(state for state, name in LISTS.items() if name == part)
@@ -282,6 +292,11 @@ def _texts(reply: object) -> list[str]:
 def _int(reply: object) -> int:
     assert isinstance(reply, (int, bytes))
     return int(reply)
+
+
+def _now_ms(reply: object) -> int:
+    assert isinstance(reply, (list, tuple))
+    return int(reply[0]) * 1000 + int(reply[1]) // 1000
 
 
 def _pairs(reply: object) -> dict[str, str]:

@@ -1,0 +1,57 @@
+"""What a producer must know of a queue, and all that it can know where the plugin is not installed.
+
+Workers publish it, so that producers can enqueue by name. It is data from the store and so is never trusted
+further than its types.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from jobrunner.model import MAX_PAYLOAD
+from jobrunner.queue import Queue
+
+
+class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A queue as its workers declare it. Field names are those of the wire."""
+
+    name: str
+    plugin: str = ""
+    distribution: str = ""
+    priority: int = 0
+    concurrency: int = 0
+    version: int = 1
+    tenant_field: str = ""
+    schedule_field: str = ""
+    route: str = ""
+    timeout: float = 3600.0
+    lease: float = 30.0
+    max_attempts: int = 8
+    max_waiting: int = 0
+    max_payload: int = MAX_PAYLOAD
+
+
+def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurrency: int = 0) -> Declaration:
+    """What a queue's producers must know."""
+    wire = dict(zip(queue.payload.__struct_fields__, queue.payload.__struct_encode_fields__, strict=True))
+    return Declaration(
+        name=queue.name,
+        plugin=plugin,
+        distribution=distribution,
+        priority=queue.priority,
+        concurrency=concurrency,
+        version=queue.version,
+        tenant_field=wire.get(queue.tenant_field, ""),
+        schedule_field=wire.get(queue.schedule_field or "", ""),
+        route=queue.route or "",
+        timeout=queue.timeout,
+        lease=queue.lease,
+        max_attempts=queue.retry.max_attempts,
+        max_waiting=queue.max_waiting or 0,
+        max_payload=queue.max_payload,
+    )
+
+
+def payload_schema(queue: Queue) -> dict[str, object]:
+    """The JSON Schema of a queue's payload, as on the wire."""
+    return msgspec.json.schema(queue.payload)

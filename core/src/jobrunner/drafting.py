@@ -1,0 +1,187 @@
+"""From what a producer says to a job that the store takes. Pure: it neither sends nor waits.
+
+Everything that can be wrong with a job is found here, before anything is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from jobrunner.codec import check_size, encode_json, fingerprint
+from jobrunner.declaration import Declaration
+from jobrunner.errors import PayloadError
+from jobrunner.model import MAX_PRIORITY
+from jobrunner.names import check_job_id, check_tenant, new_job_id
+from jobrunner.queue import Queue
+from jobrunner.record import Record, encode_record
+from jobrunner.store.calls import NewJob
+
+Payload = msgspec.Struct | Mapping[str, object]
+
+MAX_DELAY_S = 10 * 366 * 86_400.0
+"""Seconds that a job may be delayed: ten years."""
+
+MAX_HEADERS = 32
+MAX_HEADER = 1024
+"""Headers of a job, and characters of a name or value: room for a trace, not for a second payload."""
+
+DUE_HEADER = "jobrunner-due"
+"""When a delayed job is due, in ms since 1970 by the producer's clock: for telling its wait, not for its order."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a producer says beside the payload; None leaves it to the queue."""
+
+    delay: float | None = None
+    at: datetime | None = None
+    priority: int | None = None
+    job_id: str | None = None
+    tenant: str | None = None
+    headers: Mapping[str, str] | None = None
+    parent_tenant: str = ""
+    """The tenant of the job that enqueues this one; it holds where neither payload nor producer names one."""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that is ready to be enqueued."""
+
+    job: NewJob
+    queue: str
+    tenant: str
+    priority: int
+    delay_ms: int
+
+
+def draft(
+    declared: Declaration,
+    payload: Payload,
+    options: Options,
+    *,
+    queue: Queue | None = None,
+    check: Callable[[bytes], None] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Draft:
+    """Make a job.
+
+    Args:
+        declared: The queue.
+        payload: What the job is about.
+        options: What the producer says beside it.
+        queue: The queue's own declaration, where its plugin is installed.
+        check: Checks the payload where it is not.
+        headers: Headers that hooks add to the producer's.
+
+    Raises:
+        PayloadError: The payload or an option does not fit; the error names the field.
+        InvalidNameError: The id or the tenant is not allowed.
+    """
+    raw, fields = _encoded(declared, payload, queue, check)
+    tenant = _tenant(declared, fields, options.tenant) or options.parent_tenant
+    priority = _priority(declared, options.priority)
+    when, delay_ms = _when(declared, fields, options)
+    all_headers = _headers(declared, {**(options.headers or {}), **(headers or {})})
+    if delay_ms:
+        all_headers[DUE_HEADER] = str(int(time.time() * 1000) + delay_ms)
+    job_id = new_job_id() if options.job_id is None else check_job_id(options.job_id)
+    record = Record(
+        at_ms=0,
+        priority=priority,
+        tenant=tenant,
+        version=declared.version,
+        payload=msgspec.Raw(raw),
+        headers=all_headers or None,
+        fingerprint="" if options.job_id is None else fingerprint(tenant, raw),
+    )
+    job = NewJob(job_id, when, encode_record(record))
+    return Draft(job=job, queue=declared.name, tenant=tenant, priority=priority, delay_ms=delay_ms)
+
+
+def _encoded(
+    declared: Declaration, payload: Payload, queue: Queue | None, check: Callable[[bytes], None] | None
+) -> tuple[bytes, Mapping[str, object]]:
+    """The payload as JSON, and those of its fields that the queue asks for, by the wire's names."""
+    if queue is not None:
+        raw, value = queue.codec.encode(payload)
+        fields: dict[str, object] = {}
+        if queue.tenant_field:
+            fields[declared.tenant_field] = getattr(value, queue.tenant_field)
+        if queue.schedule_field:
+            fields[declared.schedule_field] = getattr(value, queue.schedule_field)
+        return raw, fields
+    if not isinstance(payload, (msgspec.Struct, Mapping)):
+        raise PayloadError(declared.name, "", f"the payload is a {type(payload).__name__}; it must be an object")
+    raw = encode_json(declared.name, payload)
+    check_size(declared.name, raw, declared.max_payload)
+    if check is not None:
+        check(raw)
+    return raw, msgspec.json.decode(raw, type=dict[str, object])
+
+
+def _tenant(declared: Declaration, fields: Mapping[str, object], asked: str | None) -> str:
+    named = fields.get(declared.tenant_field) if declared.tenant_field else None
+    if named in (None, ""):
+        return check_tenant(asked or "")
+    if not isinstance(named, str):
+        raise PayloadError(declared.name, declared.tenant_field, f"expected `str`, got `{type(named).__name__}`")
+    if asked not in (None, named):
+        problem = f"the payload says {named!r}, and tenant={asked!r}; they must be the same"
+        raise PayloadError(declared.name, declared.tenant_field, problem)
+    return check_tenant(named)
+
+
+def _priority(declared: Declaration, asked: int | None) -> int:
+    if asked is None:
+        return declared.priority
+    if isinstance(asked, bool) or not isinstance(asked, int) or not 0 <= asked <= MAX_PRIORITY:
+        raise PayloadError(declared.name, "", f"priority is a whole number from 0 to {MAX_PRIORITY}, not {asked!r}")
+    return asked
+
+
+def _when(declared: Declaration, fields: Mapping[str, object], options: Options) -> tuple[str, int]:
+    """When the job may start as the store takes it, and roughly how many ms from now; an option beats the payload."""
+    if options.delay is not None:
+        if options.at is not None:
+            raise PayloadError(declared.name, "", "give either delay or at, not both")
+        if isinstance(options.delay, bool) or not 0 <= options.delay <= MAX_DELAY_S:
+            raise PayloadError(declared.name, "", f"delay is 0 seconds to ten years, not {options.delay!r}")
+        ms = round(options.delay * 1000)
+        return str(ms), ms
+    at = options.at
+    if at is None and declared.schedule_field:
+        at = _scheduled(declared, fields.get(declared.schedule_field))
+    if at is None:
+        return "0", 0
+    if at.tzinfo is None:
+        raise PayloadError(declared.name, "", "at must have a time zone: without one it means another moment elsewhere")
+    due_ms = round(at.timestamp() * 1000)
+    ahead_ms = due_ms - int(time.time() * 1000)
+    if ahead_ms > MAX_DELAY_S * 1000:
+        raise PayloadError(declared.name, declared.schedule_field, "a job may be delayed for ten years at the most")
+    return f"@{max(0, due_ms)}", max(0, ahead_ms)
+
+
+def _scheduled(declared: Declaration, value: object) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError as error:
+        raise PayloadError(declared.name, declared.schedule_field, str(error)) from None
+
+
+def _headers(declared: Declaration, headers: Mapping[str, str]) -> dict[str, str]:
+    if len(headers) > MAX_HEADERS:
+        raise PayloadError(declared.name, "", f"a job has {MAX_HEADERS} headers at the most, not {len(headers)}")
+    for name, value in headers.items():
+        for text in (name, value):
+            if not isinstance(text, str) or len(text) > MAX_HEADER or not text.isprintable():
+                raise PayloadError(
+                    declared.name, "", f"header {name!r:.80}: names and values are printable text up to {MAX_HEADER} characters"
+                )
+        if name.lower() == DUE_HEADER:
+            raise PayloadError(declared.name, "", f"the header {DUE_HEADER} is jobrunner's own")
+    return dict(headers)

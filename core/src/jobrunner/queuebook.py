@@ -1,0 +1,121 @@
+"""What a producer knows of the queues that it enqueues to: from installed plugins, else from what workers declared.
+
+What workers declared is learnt once and kept for a minute, so that a deploy reaches producers that live long.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from jobrunner.declaration import Declaration, declare
+from jobrunner.drafting import Draft, Options, Payload, draft
+from jobrunner.errors import PayloadError, UnknownQueueError
+from jobrunner.names import check_queue
+from jobrunner.plugins import Plugins
+from jobrunner.queue import Queue
+
+KNOWN_S = 60.0
+"""Seconds for which a declaration from the store is believed."""
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    declared: Declaration
+    queue: Queue | None
+    check: Callable[[bytes], None] | None
+    until: float
+
+
+class QueueBook:
+    """The queues that a producer knows.
+
+    Args:
+        plugins: Those that are installed; each queue is looked up here first.
+    """
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+        self._entries: dict[str, _Entry] = {}
+        self._hooks = plugins.implementing("jobrunner_enqueue")
+
+    def knows(self, queue: str) -> bool:
+        """Whether the queue is known; if not, ask the store and `learn`."""
+        entry = self._entries.get(queue)
+        if entry is not None:
+            return entry.queue is not None or time.monotonic() < entry.until
+        owner = self._plugins.owner(queue)
+        if owner is None:
+            check_queue(queue)
+            return False
+        own = owner.queues[queue]
+        self._entries[queue] = _Entry(declare(own, plugin=owner.name), own, None, 0.0)
+        return True
+
+    def learn(self, queue: str, declared: bytes | None, schema: bytes | None) -> None:
+        """Take what workers declared of a queue.
+
+        Raises:
+            UnknownQueueError: They declared nothing.
+        """
+        if declared is None:
+            known = ", ".join(self._plugins.queues) or "none"
+            raise UnknownQueueError(
+                f"no installed plugin declares the queue {queue!r} and no worker has served it (installed here: {known}); "
+                "install its plugin, or start a worker for it first"
+            )
+        try:
+            about = msgspec.json.decode(declared, type=Declaration)
+        except msgspec.MsgspecError:
+            raise UnknownQueueError(f"what workers declared of the queue {queue!r} cannot be read; is a worker older?") from None
+        about = msgspec.structs.replace(about, name=queue)
+        check = _checker(queue, schema) if schema else None
+        self._entries[queue] = _Entry(about, None, check, time.monotonic() + KNOWN_S)
+
+    def declared(self, queue: str) -> Declaration:
+        """What is known of a queue that is known."""
+        return self._entries[queue].declared
+
+    def draft(self, queue: str, payload: Payload, options: Options, *, job_id: str | None = None) -> Draft:
+        """Make a job for a queue that is known.
+
+        Raises:
+            PayloadError: The payload or an option does not fit.
+        """
+        entry = self._entries[queue]
+        if job_id is not None:
+            options = msgspec.structs.replace(options, job_id=job_id)
+        headers = self._added_headers(queue, options.headers or {}) if self._hooks else None
+        return draft(entry.declared, payload, options, queue=entry.queue, check=entry.check, headers=headers)
+
+    def _added_headers(self, queue: str, headers: Mapping[str, str]) -> dict[str, str]:
+        added: dict[str, str] = {}
+        for plugin, _ in self._hooks:
+            more = plugin.call("jobrunner_enqueue", queue=queue, headers={**headers, **added})
+            if isinstance(more, Mapping):
+                added |= more
+        return added
+
+
+def _checker(queue: str, schema: bytes) -> Callable[[bytes], None] | None:
+    """A check by JSON Schema where the library for it is installed. It interprets the schema and fetches nothing."""
+    try:
+        import jsonschema  # noqa: PLC0415 - an extra
+        import referencing  # noqa: PLC0415 - comes with it
+    except ImportError:
+        return None
+    try:
+        document = msgspec.json.decode(schema)
+        jsonschema.Draft202012Validator.check_schema(document)
+    except (msgspec.MsgspecError, jsonschema.SchemaError, RecursionError):
+        return None
+    validator = jsonschema.Draft202012Validator(document, registry=referencing.Registry())
+
+    def check(raw: bytes) -> None:
+        error = next(validator.iter_errors(msgspec.json.decode(raw)), None)
+        if error is not None:
+            path = ".".join(str(part) for part in error.absolute_path)
+            raise PayloadError(queue, path, error.message[:300])
+
+    return check

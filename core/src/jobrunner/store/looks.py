@@ -1,0 +1,149 @@
+"""What may be read of a queue: one job whole, a page of a state, the fleet. Nothing here changes anything.
+
+A page looks at a bounded number of entries. Whatever is read may be gone a moment later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from jobrunner.model import State
+from jobrunner.store.calls import Call, plain
+from jobrunner.store.keys import LISTS, FleetKeys, QueueKeys
+
+MAX_PAGE = 500
+"""Entries that one page looks at."""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the store holds of one job, as it holds it."""
+
+    record: bytes | None = None
+    attempts: bytes | None = None
+    journal: bytes | None = None
+    lease: bytes | None = None
+    steps: bytes | None = None
+    progress: bytes | None = None
+    logs: bytes | None = None
+    scores: Mapping[State, float] = {}
+
+    @property
+    def state(self) -> State | None:
+        """Where the job stands; None where it is in no list."""
+        return next(iter(self.scores), None)
+
+
+_HASHES = ("jobs", "attempts", "state", "lease", "steps", "progress", "logs")
+
+
+def job(keys: QueueKeys, job_id: str) -> list[Call[object]]:
+    """The commands that read one job; hand their replies to `found`."""
+    reads = [plain(["HGET", keys[part], job_id], _same) for part in _HASHES]
+    return reads + [plain(["ZSCORE", keys[part], job_id], _same) for part in LISTS.values()]
+
+
+def found(replies: Sequence[object]) -> Found:
+    """Put the replies of `job` together."""
+    record, attempts, journal, lease, steps, progress, logs, *scores = replies
+    where = {
+        state: float(score)  # type: ignore[arg-type]  # bytes of a number, as Redis gives a score
+        for state, score in zip(LISTS, scores, strict=True)
+        if score is not None
+    }
+    return Found(
+        record=_bytes(record),
+        attempts=_bytes(attempts),
+        journal=_bytes(journal),
+        lease=_bytes(lease),
+        steps=_bytes(steps),
+        progress=_bytes(progress),
+        logs=_bytes(logs),
+        scores=where,
+    )
+
+
+def page(keys: QueueKeys, state: State, *, start: int, limit: int) -> Call[list[tuple[str, float]]]:
+    """Ids of a state with their scores: waiting and delayed in the order they will run, the others newest first."""
+    stop = start + min(limit, MAX_PAGE) - 1
+    newest_first = state.ended or state is State.PARKED
+    command = ["ZREVRANGE" if newest_first else "ZRANGE", keys.of(state), start, stop, "WITHSCORES"]
+    return plain(command, _scored)
+
+
+def records(keys: QueueKeys, ids: Sequence[str]) -> Call[list[bytes | None]]:
+    """The records of some jobs."""
+    return plain(["HMGET", keys["jobs"], *ids], _maybe_bytes)
+
+
+def field(keys: QueueKeys, part: str, ids: Sequence[str]) -> Call[list[bytes | None]]:
+    """One hash's values for some jobs."""
+    return plain(["HMGET", keys[part], *ids], _maybe_bytes)
+
+
+def ended(keys: QueueKeys, job_id: str) -> list[Call[object]]:
+    """The commands that tell whether a job has ended and how; hand their replies to `how_ended`."""
+    parts = [plain(["ZSCORE", keys[part], job_id], _same) for part in ("done", "dead", "cancelled")]
+    return [*parts, plain(["HGET", keys["state"], job_id], _same), plain(["HEXISTS", keys["jobs"], job_id], _same)]
+
+
+def how_ended(replies: Sequence[object]) -> tuple[State | None, bytes | None, bool]:
+    """The state that a job ended in, None while it has not; its journal; whether it is there at all."""
+    done, dead, cancelled, journal, there = replies
+    state = (
+        State.COMPLETED
+        if done is not None
+        else State.FAILED
+        if dead is not None
+        else State.CANCELLED
+        if cancelled is not None
+        else None
+    )
+    return state, _bytes(journal), bool(there)
+
+
+def hash_of(key: str) -> Call[dict[str, bytes]]:
+    """A small hash, whole: statistics, flags, the fleet."""
+    return plain(["HGETALL", key], _map)
+
+
+def schemas(fleet: FleetKeys, queue: str) -> Call[bytes | None]:
+    """The JSON Schema that workers registered for a queue."""
+    return plain(["HGET", fleet.schemas, queue], _bytes)
+
+
+def declared(fleet: FleetKeys, queue: str) -> Call[bytes | None]:
+    """A queue's declaration as workers registered it."""
+    return plain(["HGET", fleet.queues, queue], _bytes)
+
+
+def _same(reply: object) -> object:
+    return reply
+
+
+def _bytes(reply: object) -> bytes | None:
+    return reply if isinstance(reply, bytes) else None
+
+
+def _maybe_bytes(reply: object) -> list[bytes | None]:
+    assert isinstance(reply, list)
+    return reply
+
+
+def _scored(reply: object) -> list[tuple[str, float]]:
+    assert isinstance(reply, list)
+    if reply and isinstance(reply[0], (list, tuple)):  # a driver that pairs them itself
+        return [(_text(member), float(score)) for member, score in reply]
+    return [(_text(member), float(score)) for member, score in zip(reply[::2], reply[1::2], strict=True)]
+
+
+def _map(reply: object) -> dict[str, bytes]:
+    if isinstance(reply, dict):
+        return {_text(name): value for name, value in reply.items()}
+    assert isinstance(reply, list)
+    return {_text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,218 @@
+"""One attempt: a job under one lease in this process, from reservation until the store took its outcome.
+
+It is what stands behind the job that a handler is given. It never decides what an attempt's end means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from jobrunner.errors import LeaseLostError
+from jobrunner.job import JobFacts
+from jobrunner.masking import redact
+from jobrunner.queue import Queue
+from jobrunner.record import Counts, Record
+
+if TYPE_CHECKING:
+    import structlog
+
+MAX_LOG_LINES = 1000
+"""Lines that a job may have waiting to be written; more within half a second are dropped from the store."""
+
+STOP_WAIT_S = 5.0
+"""Seconds that a handler has to end after it was asked to stop, before it is left behind."""
+
+
+class Stop(Enum):
+    """Why a running attempt is made to stop."""
+
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    LEASE_LOST = "lease lost"
+    SHUTDOWN = "shutdown"
+
+
+class Desk(Protocol):
+    """What an attempt asks of its worker, and what the test kit stands in for."""
+
+    async def load_steps(self, attempt: Attempt) -> dict[str, bytes]:
+        """The durable steps of earlier attempts."""
+        ...
+
+    async def save_step(self, attempt: Attempt, line: bytes) -> None:
+        """Store a step; raises LeaseLostError."""
+        ...
+
+    async def enqueue(
+        self, attempt: Attempt, queue: str, payload: object, options: Mapping[str, object]
+    ) -> str:
+        """Enqueue a job of a job."""
+        ...
+
+    def noted(self, attempt: Attempt) -> None:
+        """The attempt has progress or log lines to write."""
+        ...
+
+    def resource(self, attempt: Attempt, kind: type[object]) -> object:
+        """A resource of the plugin."""
+        ...
+
+    def logger(self, attempt: Attempt) -> structlog.typing.FilteringBoundLogger:
+        """A logger bound to the attempt."""
+        ...
+
+
+class Attempt:
+    """A job under one lease; the `JobPort` of its handler.
+
+    Args:
+        queue: The job's queue.
+        job_id: Its id.
+        nonce: The lease's nonce.
+        record: The record; None where it is gone from the store or cannot be read.
+        counts: The attempts before this one.
+        desk: What it asks for things.
+        plugin: The name of the plugin that declares the queue.
+        wait_ms: Milliseconds that it waited in line.
+        held_since: The monotonic time at which the lease began at the latest.
+    """
+
+    __slots__ = (
+        *("_desk", "_log", "_steps", "cancel_reason", "counts", "deadline", "ended_at", "held_since", "id", "logs"),
+        *("nonce", "over", "plugin", "progress", "queue", "record", "secrets", "started_at", "stop", "task", "wait_ms"),
+    )
+
+    def __init__(
+        self,
+        queue: Queue,
+        job_id: str,
+        nonce: str,
+        record: Record | None,
+        counts: Counts,
+        desk: Desk,
+        *,
+        plugin: str = "",
+        wait_ms: int = 0,
+        held_since: float = 0.0,
+    ) -> None:
+        self.queue = queue
+        self.id = job_id
+        self.nonce = nonce
+        self.record = record
+        self.counts = counts
+        self.plugin = plugin
+        self.wait_ms = wait_ms
+        self.held_since = held_since
+        self.started_at = 0.0
+        self.ended_at = 0.0
+        self.deadline = 0.0
+        self.over = False
+        self.task: asyncio.Task[None] | None = None
+        self.stop: Stop | None = None
+        self.cancel_reason: str | None = None
+        self.secrets: list[str] = []
+        self.progress: bytes | None = None
+        self.logs: list[bytes] | None = None
+        self._desk = desk
+        self._steps: dict[str, bytes] | None = None if counts.runs else {}
+        self._log: structlog.typing.FilteringBoundLogger | None = None
+
+    @property
+    def number(self) -> int:
+        """The attempt's number: errors so far + 1."""
+        return self.counts.errors + 1
+
+    @property
+    def tenant(self) -> str:
+        """The job's tenant."""
+        return self.record.tenant if self.record else ""
+
+    @property
+    def duration_ms(self) -> int:
+        """Milliseconds that the handler ran."""
+        return max(0, int((self.ended_at - self.started_at) * 1000)) if self.started_at else 0
+
+    def facts(self) -> JobFacts:
+        """What the handler may know of the job."""
+        record = self.record
+        assert record is not None
+        return JobFacts(
+            id=self.id,
+            queue=self.queue.name,
+            plugin=self.plugin,
+            tenant=record.tenant,
+            attempt=self.number,
+            run=self.counts.runs + 1,
+            max_attempts=self.queue.retry.max_attempts,
+            priority=record.priority,
+            enqueued_ms=record.at_ms,
+            headers=record.headers or {},
+        )
+
+    def request_stop(self, stop: Stop, reason: str) -> None:
+        """Make the attempt stop; the first reason stands."""
+        if self.stop is not None:
+            return
+        self.stop = stop
+        self.cancel_reason = reason
+        if self.task is None:
+            return
+        if self.queue.executor == "thread":  # it can only be asked; what does not listen is left behind
+            self.task.get_loop().call_later(STOP_WAIT_S, self.task.cancel, reason)
+        else:
+            self.task.cancel(reason)
+
+    # ---- the port of the job ---------------------------------------------------------------------------------
+
+    async def find_step(self, name: str) -> bytes | None:
+        """The stored result of a step of an earlier attempt."""
+        if self._steps is None:
+            self._steps = await self._desk.load_steps(self)
+        return self._steps.get(name)
+
+    async def save_step(self, name: str, value: bytes) -> None:
+        """Store a step's result under the lease.
+
+        Raises:
+            LeaseLostError: The job is another worker's.
+        """
+        if self.stop is Stop.LEASE_LOST:
+            raise LeaseLostError(f"job {self.id}: its lease was lost, so the step {name!r} was not stored")
+        if self.secrets:
+            value = redact(value.decode(), self.secrets).encode()
+        await self._desk.save_step(self, msgspec.json.encode([name, msgspec.Raw(value)]))
+
+    async def report(self, fraction: float, message: str) -> None:
+        """Take a progress report."""
+        if self.secrets:
+            message = redact(message, self.secrets)
+        self.progress = msgspec.json.encode([round(fraction, 4), message])
+        self._desk.noted(self)
+
+    async def enqueue(self, queue: str, payload: object, options: Mapping[str, object]) -> str:
+        """Enqueue a job of this job."""
+        return await self._desk.enqueue(self, queue, payload, options)
+
+    def resource(self, kind: type[object]) -> object:
+        """A resource of the plugin."""
+        return self._desk.resource(self, kind)
+
+    def keep_line(self, line: bytes) -> None:
+        """Keep a log line with the job."""
+        if self.logs is None:
+            self.logs = []
+        if len(self.logs) < MAX_LOG_LINES:
+            self.logs.append(line)
+            self._desk.noted(self)
+
+    @property
+    def log(self) -> structlog.typing.FilteringBoundLogger:
+        """The job's logger, made when it is first asked for."""
+        if self._log is None:
+            self._log = self._desk.logger(self)
+        return self._log

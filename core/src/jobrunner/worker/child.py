@@ -1,0 +1,167 @@
+"""The other end of `children`: a process that loads the plugins, then runs one handler at a time.
+
+Run by the worker as `python -m jobrunner.worker.child FD`. It never talks to the store; what its jobs ask for
+goes to the parent, and when the parent is gone it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from jobrunner import errors
+from jobrunner.errors import JobrunnerError
+from jobrunner.logs import Logger, Logs
+from jobrunner.plugins import Plugins, load
+from jobrunner.record import Counts, decode_record
+from jobrunner.settings import Settings
+from jobrunner.worker import pipe
+from jobrunner.worker.attempt import Attempt, Stop
+from jobrunner.worker.desk import attempt_logger
+from jobrunner.worker.executor import Executor
+from jobrunner.worker.resources import Resources
+from jobrunner.worker.threads import Threads
+
+
+class PipeDesk:
+    """The desk of a child: everything but resources and loggers is asked of the parent."""
+
+    def __init__(self, writer: asyncio.StreamWriter, resources: Resources, logs: Logs, worker_id: str) -> None:
+        self._writer = writer
+        self._resources = resources
+        self._logs = logs
+        self._worker_id = worker_id
+        self._asked: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._number = 0
+
+    async def load_steps(self, attempt: Attempt) -> dict[str, bytes]:
+        """The durable steps of earlier attempts."""
+        del attempt
+        steps = msgspec.json.decode(await self._ask("load_steps", None), type=dict[str, msgspec.Raw])
+        return {name: bytes(value) for name, value in steps.items()}
+
+    async def save_step(self, attempt: Attempt, line: bytes) -> None:
+        """Store a step."""
+        del attempt
+        await self._ask("save_step", msgspec.Raw(line))
+
+    async def enqueue(self, attempt: Attempt, queue: str, payload: object, options: Mapping[str, object]) -> str:
+        """Enqueue a job of a job."""
+        del attempt
+        return msgspec.json.decode(await self._ask("enqueue", [queue, payload, options]), type=str)
+
+    def noted(self, attempt: Attempt) -> None:
+        """Hand progress and lines to the parent."""
+        progress = None if attempt.progress is None else msgspec.Raw(attempt.progress)
+        lines = [line.decode() for line in attempt.logs or ()]
+        attempt.progress, attempt.logs = None, None
+        self._writer.write(pipe.frame(pipe.Said(progress=progress, lines=lines)))
+
+    def resource(self, attempt: Attempt, kind: type[object]) -> object:
+        """A resource of this process."""
+        return self._resources.get(attempt.plugin, kind)
+
+    def logger(self, attempt: Attempt) -> Logger:
+        """A logger bound to the attempt."""
+        return attempt_logger(self._logs, attempt, self._worker_id)
+
+    def answered(self, answer: pipe.Answer) -> None:
+        """Take the parent's answer."""
+        future = self._asked.pop(answer.number, None)
+        if future is None or future.done():
+            return
+        if answer.error_type:
+            kind = getattr(errors, answer.error_type, JobrunnerError)
+            error = JobrunnerError.__new__(kind if issubclass(kind, JobrunnerError) else JobrunnerError)
+            Exception.__init__(error, answer.error)
+            future.set_exception(error)
+        else:
+            future.set_result(answer.value)
+
+    async def _ask(self, what: str, argument: object) -> msgspec.Raw:
+        self._number += 1
+        future = self._asked[self._number] = asyncio.get_running_loop().create_future()
+        raw = msgspec.Raw(msgspec.json.encode(argument))
+        self._writer.write(pipe.frame(pipe.Ask(number=self._number, what=what, argument=raw)))
+        return await future
+
+
+async def serve(sock: socket.socket) -> None:
+    """Run jobs until the parent is gone."""
+    reader, writer = await asyncio.open_unix_connection(sock=sock, limit=pipe.MAX_MESSAGE)
+    hello = pipe.to_child.decode(await pipe.receive(reader))
+    assert isinstance(hello, pipe.Hello)
+    try:
+        plugins = load(hello.plugins, os.environ, strict=hello.plugins is not None)
+        queue = plugins.queue(hello.queue)
+        handler = plugins.wrapped_handler(queue)
+        settings = Settings(log_level=hello.log_level, log_format=hello.log_format)  # type: ignore[arg-type]  # the parent's own
+        async with Resources(plugins) as resources:
+            desk = PipeDesk(writer, resources, Logs(settings), hello.worker_id)
+            executor = Executor(queue, handler, snoozed_ms=_not_asked, threads=Threads("jobrunner-child"))
+            writer.write(pipe.frame(pipe.Ready()))
+            await _run_jobs(reader, writer, executor, desk, plugins)
+    except JobrunnerError as error:
+        writer.write(pipe.frame(pipe.Ready(error=str(error))))
+        await writer.drain()
+
+
+async def _run_jobs(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, executor: Executor, desk: PipeDesk, plugins: Plugins
+) -> None:
+    attempt: Attempt | None = None
+    del plugins
+    while True:
+        match pipe.to_child.decode(await pipe.receive(reader)):
+            case pipe.Run() as run:
+                attempt = Attempt(
+                    executor.queue,
+                    run.id,
+                    run.nonce,
+                    decode_record(bytes(run.record)),
+                    Counts(*run.counts),
+                    desk,
+                    plugin=run.plugin,
+                )
+                attempt.started_at = time.monotonic()
+                attempt.task = asyncio.create_task(_run_one(writer, executor, attempt))
+            case pipe.StopIt(stop=stop, reason=reason):
+                if attempt is not None:
+                    attempt.request_stop(Stop[stop], reason)
+            case pipe.Answer() as answer:
+                desk.answered(answer)
+            case _:
+                continue
+
+
+async def _run_one(writer: asyncio.StreamWriter, executor: Executor, attempt: Attempt) -> None:
+    outcome = await executor.run(attempt)
+    took = time.monotonic() - attempt.started_at
+    writer.write(pipe.frame(pipe.Done(outcome=outcome, duration_s=took)))
+
+
+async def _not_asked(_: Attempt) -> int:
+    return 0
+
+
+def main() -> None:
+    """Serve the parent over the file descriptor that it named."""
+    # The terminal's and the supervisor's signals are the parent's business: it tells us when to stop.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    with contextlib.suppress(EOFError, ConnectionError):
+        asyncio.run(serve(sock))
+    os._exit(0)  # a handler's thread may hang, and nobody waits for it
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,429 @@
+"""The part of a worker that serves one queue: reserve, start, collect, settle, in one loop of exchanges.
+
+One exchange is under way at a time. What ends meanwhile goes out with the next one, and an exchange whose
+answer was lost is sent again as it was, so nothing is reserved or settled twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from jobrunner.clock import Clock
+from jobrunner.drafting import DUE_HEADER
+from jobrunner.errors import LateExchangeError, OutcomeUnknownError, StoreCorruptError, StoreError
+from jobrunner.events import JobStarted, WorkerHandlerAbandoned
+from jobrunner.names import new_nonce
+from jobrunner.observers import Observers
+from jobrunner.outcome import Completed, Failed, Outcome, Released
+from jobrunner.queue import Queue
+from jobrunner.record import decode_counts, decode_record
+from jobrunner.store import calls
+from jobrunner.store.calls import MAX_BATCH, Exchange, Exchanged, Reserved
+from jobrunner.store.store import Store
+from jobrunner.worker.attempt import STOP_WAIT_S, Attempt, Desk, Stop
+from jobrunner.worker.executor import Executor
+from jobrunner.worker.health import Health
+from jobrunner.worker.pace import Pace
+from jobrunner.worker.settling import cancelled_instead, event_type, lease_lost, settlement, told
+from jobrunner.worker.slots import Slots
+from jobrunner.worker.verdict import ended_by
+
+POLL_S = 5.0
+"""Seconds after which an idle consumer looks by itself: the price of a wake-up that was lost."""
+
+HELD_S = 0.25
+"""Seconds that a reserved job may wait for a slot before it is given back for another worker."""
+
+
+class Totals:
+    """What a consumer has seen end."""
+
+    def __init__(self) -> None:
+        self.completed = 0
+        self.failed = 0
+        self.released = 0
+
+
+class Consumer:
+    """Serves one queue.
+
+    Args:
+        queue: The queue.
+        concurrency: Jobs at once.
+        worker_id: Names the worker; it is the consumer's name in the store too.
+        store: The store.
+        executor: Runs attempts.
+        desk: What attempts ask for things.
+        slots: The worker's slots.
+        health: Where failures of the store are noted.
+        observers: Who is told.
+        clock: The time.
+        plugin: The plugin that declares the queue.
+        flush: Writes an attempt's pending notes.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        *,
+        concurrency: int,
+        worker_id: str,
+        store: Store,
+        executor: Executor,
+        desk: Desk,
+        slots: Slots,
+        health: Health,
+        observers: Observers,
+        clock: Clock,
+        plugin: str = "",
+        flush: Callable[[Attempt], Awaitable[None]] | None = None,
+    ) -> None:
+        self.queue = queue
+        self.concurrency = concurrency
+        self.held: dict[str, Attempt] = {}
+        """Every job whose lease is ours: running, waiting for a slot, or not yet settled. Read by other threads."""
+        self.running: set[Attempt] = set()
+        self.totals = Totals()
+        self.keep = queue.keep_completed.jobs
+        self.abandoned = 0
+        self.stopping = False
+        self._worker_id = worker_id
+        self._store = store
+        self._keys = store.keys(queue.name)
+        self._executor = executor
+        executor.on_left = self._left
+        executor.on_back = self._came_back
+        self._desk = desk
+        self._place = slots.place(queue.priority, self.poke)
+        self._health = health
+        self._observers = observers
+        self._clock = clock
+        self.plugin = plugin
+        self._flush = flush
+        self._pace = Pace()
+        self._serial = 0
+        self._ready: deque[Attempt] = deque()
+        self._ended: list[tuple[Attempt, Outcome]] = []
+        self._news = asyncio.Event()
+        self._look = True
+        self._due_s: float | None = None
+        self._deadlines: deque[Attempt] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._wanted_jobs = True
+        self.on_change: Callable[[], None] | None = None
+        """Called when it begins or ceases to want jobs."""
+
+    # ---- what others tell it ---------------------------------------------------------------------------------
+
+    def poke(self) -> None:
+        """There may be something to do."""
+        self._news.set()
+
+    def wake(self) -> None:
+        """There may be jobs in the store."""
+        self._look = True
+        self._news.set()
+
+    def cancel(self, attempt: Attempt, reason: str) -> None:
+        """Somebody asked the job to stop."""
+        self._stop(attempt, Stop.CANCELLED, reason)
+
+    def lost(self, attempt: Attempt) -> None:
+        """The attempt's lease is not ours any more."""
+        self._stop(attempt, Stop.LEASE_LOST, "the lease ran out, and the job is another worker's by now")
+
+    def give_back(self) -> None:
+        """Stop reserving, and give back what has not started."""
+        self.stopping = True
+        while self._ready:
+            self._end(self._ready.popleft(), Released())
+        self._news.set()
+
+    def stop_running(self, reason: str) -> None:
+        """Cancel what runs, to be given back with its attempt unspent."""
+        for attempt in list(self.running):
+            self._stop(attempt, Stop.SHUTDOWN, reason)
+
+    @property
+    def wants_jobs(self) -> bool:
+        """Whether it would start a job that came now."""
+        return not self.stopping and self._room() > 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held, and the last look found nothing."""
+        return not (self.held or self.running or self._look)
+
+    # ---- the loop --------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the queue until told to stop and nothing is held any more."""
+        while not (self.stopping and not (self.held or self.running or self._ended)):
+            if not self._ended and not (self._look and self._want() > 0):
+                await self._wait()
+                continue
+            await self._exchange()
+
+    async def _wait(self) -> None:
+        self._news.clear()
+        if self._ended:
+            return
+        if self.on_change is not None and self.wants_jobs != self._wanted_jobs:
+            self._wanted_jobs = self.wants_jobs
+            self.on_change()
+        wait = POLL_S if self._due_s is None else min(POLL_S, self._due_s)
+        if self._ready:
+            wait = min(wait, HELD_S)
+        try:
+            async with asyncio.timeout(wait):
+                await self._news.wait()
+        except TimeoutError:
+            self._look = True
+            self._return_stuck()
+        self._fill()
+
+    def _room(self) -> int:
+        return min(self.concurrency - len(self.running) - len(self._ready), self._place.free - len(self._ready))
+
+    def _want(self) -> int:
+        """Jobs to reserve now."""
+        if self.stopping:
+            return 0
+        room = self._room()
+        if self._place.free < self.concurrency:  # slots are short: nothing is held back from the other queues
+            return max(0, min(room, MAX_BATCH))
+        return max(0, min(room + self._pace.ahead(self.concurrency), MAX_BATCH - len(self._ready)))
+
+    async def _exchange(self) -> None:
+        batch, self._ended = self._ended[:MAX_BATCH], self._ended[MAX_BATCH:]
+        want = self._want()
+        self._serial += 1
+        request = self._request(batch, want)
+        begun = self._clock.monotonic()
+        try:
+            answer = await self._send(request)
+        except BaseException:
+            self._ended[:0] = batch  # said again with the next one; what was taken is answered 'already'
+            raise
+        if answer is None:  # the store remembers a later one: what it reserved will come back by its lease
+            return
+        now = self._clock.monotonic()
+        self._pace.travelled(now - begun)
+        self._settled(batch, answer.refused)
+        self._look = len(answer.jobs) >= want or answer.due_ms == 0
+        self._place.hungry = want > 0 and len(answer.jobs) >= want
+        self._due_s = answer.due_ms / 1000 + 0.001 if answer.due_ms > 0 else None
+        for job in answer.jobs:
+            self._receive(job, request.nonce, answer.now_ms, begun)
+        self._fill()
+
+    def _request(self, batch: list[tuple[Attempt, Outcome]], want: int) -> Exchange:
+        queue = self.queue
+        plain: list[str] = []
+        mixed = []
+        for attempt, outcome in batch:
+            if isinstance(outcome, Completed) and not outcome.result:
+                plain += (attempt.id, attempt.nonce)
+            else:
+                mixed.append(settlement(attempt, outcome))
+        return Exchange(
+            consumer=self._worker_id,
+            serial=self._serial,
+            nonce=new_nonce(),
+            want=want,
+            lease_ms=int(queue.lease * 1000),
+            max_active=queue.max_active or 0,
+            keep=self.keep,
+            chosen_ms=int(queue.idempotency * 1000),
+            counters=self._pace.take_counters(),
+            plain=plain,
+            settlements=mixed,
+        )
+
+    async def _send(self, request: Exchange) -> Exchanged | None:
+        """Send an exchange until it is answered."""
+        call = calls.exchange(self._keys, request)
+        failures = 0
+        while True:
+            try:
+                answer = await self._store.run(call)
+            except LateExchangeError:
+                return None
+            except StoreError as error:
+                if isinstance(error, OutcomeUnknownError) and failures == 0:
+                    failures += 1  # a connection that had died unseen: the first try again is at once
+                    continue
+                failures += 5 if isinstance(error, StoreCorruptError) else 1
+                await self._health.failed(f"exchange {self.queue.name}", error, failures)
+            else:
+                self._health.succeeded("exchange")
+                return answer
+
+    # ---- jobs come in ----------------------------------------------------------------------------------------
+
+    def _receive(self, job: Reserved, nonce: str, now_ms: int, held_since: float) -> None:
+        try:
+            record = decode_record(job.record) if job.record is not None else None
+        except StoreCorruptError:
+            record = None
+        counts = decode_counts(job.counts)
+        wait_ms = 0
+        if record is not None and not counts.runs:
+            due = record.headers.get(DUE_HEADER, "") if record.headers else ""
+            wait_ms = max(0, now_ms - max(record.at_ms, int(due) if due.isdecimal() else 0))
+            self._pace.waited(wait_ms)
+        attempt = Attempt(
+            self.queue,
+            job.id,
+            nonce,
+            record,
+            counts,
+            self._desk,
+            plugin=self.plugin,
+            wait_ms=wait_ms,
+            held_since=held_since,
+        )
+        if zombie := self.held.get(job.id):  # its lease ran out here, and the job came back to us
+            self.lost(zombie)
+        self.held[job.id] = attempt
+        self._ready.append(attempt)
+
+    def _fill(self) -> None:
+        """Start what has a slot."""
+        while self._ready and len(self.running) < self.concurrency and self._place.take():
+            self._start(self._ready.popleft())
+
+    def _start(self, attempt: Attempt) -> None:
+        if attempt.stop is not None:  # cancelled, or its lease lost, before it could start
+            self._place.give()
+            self._end(attempt, ended_by(attempt, asyncio.CancelledError()))
+            return
+        attempt.started_at = now = self._clock.monotonic()
+        attempt.deadline = now + self.queue.timeout
+        self.running.add(attempt)
+        if self._observers.wants(JobStarted):
+            self._observers.tell(self._started(attempt))
+        attempt.task = asyncio.create_task(self._run(attempt))
+        self._deadlines.append(attempt)
+        if self._alarm is None:
+            self._set_alarm()
+
+    def _started(self, attempt: Attempt) -> JobStarted:
+        return JobStarted(
+            timestamp=self._observers.now(),
+            queue=self.queue.name,
+            plugin=self.plugin,
+            job_id=attempt.id,
+            tenant=attempt.tenant,
+            attempt=attempt.number,
+            worker_id=self._worker_id,
+            run=attempt.counts.runs + 1,
+            wait_ms=attempt.wait_ms,
+        )
+
+    async def _run(self, attempt: Attempt) -> None:
+        outcome = await self._executor.run(attempt)
+        if attempt.over:  # it was left behind long ago
+            self._came_back(attempt)
+            return
+        if self._flush is not None and (attempt.logs or attempt.progress):
+            await self._flush(attempt)
+        self._ended_running(attempt, outcome)
+
+    def _ended_running(self, attempt: Attempt, outcome: Outcome) -> None:
+        attempt.over = True
+        attempt.ended_at = self._clock.monotonic()
+        self._pace.ran(attempt.ended_at - attempt.started_at)
+        self.running.discard(attempt)
+        self._place.give()
+        self._end(attempt, outcome)
+        self._fill()
+
+    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        self._ended.append((attempt, outcome))
+        self._news.set()
+
+    def _return_stuck(self) -> None:
+        """Give back what has waited for a slot so long that another worker should have it."""
+        late = self._clock.monotonic() - HELD_S
+        while self._ready and self._ready[0].held_since < late:
+            self._end(self._ready.popleft(), Released())
+
+    # ---- jobs are made to stop -------------------------------------------------------------------------------
+
+    def _set_alarm(self) -> None:
+        while self._deadlines and self._deadlines[0].over:
+            self._deadlines.popleft()
+        if not self._deadlines:
+            self._alarm = None
+            return
+        wait = self._deadlines[0].deadline - self._clock.monotonic()
+        self._alarm = asyncio.get_running_loop().call_later(max(0.001, min(wait, 1.0)), self._ring)
+
+    def _ring(self) -> None:
+        now = self._clock.monotonic()
+        while self._deadlines and (self._deadlines[0].over or self._deadlines[0].deadline <= now):
+            attempt = self._deadlines.popleft()
+            if not attempt.over:
+                self._stop(attempt, Stop.TIMEOUT, f"it ran longer than its queue's timeout of {self.queue.timeout:g} s")
+        self._set_alarm()
+
+    def _stop(self, attempt: Attempt, stop: Stop, reason: str) -> None:
+        if attempt.stop is not None:
+            return
+        attempt.request_stop(stop, reason)
+        if attempt in self.running:
+            wait = STOP_WAIT_S * 2 if self.queue.executor != "async" else STOP_WAIT_S
+            asyncio.get_running_loop().call_later(wait, self._leave_behind, attempt)
+
+    def _leave_behind(self, attempt: Attempt) -> None:
+        """A handler that will not stop: its slot is used again, and its outcome is what it was stopped for."""
+        if attempt.over:
+            return
+        self._left(attempt)
+        self._ended_running(attempt, ended_by(attempt, asyncio.CancelledError()))
+
+    def leave_all_behind(self) -> None:
+        """Give back what did not stop when it was told to: the process is about to end."""
+        for attempt in list(self.running):
+            self._leave_behind(attempt)
+
+    def _left(self, attempt: Attempt) -> None:
+        self.abandoned += 1
+        self._observers.tell(
+            WorkerHandlerAbandoned(
+                timestamp=self._observers.now(),
+                worker_id=self._worker_id,
+                queue=self.queue.name,
+                job_id=attempt.id,
+                abandoned=self.abandoned,
+            )
+        )
+
+    def _came_back(self, _: Attempt) -> None:
+        self.abandoned -= 1
+
+    # ---- the store took it -----------------------------------------------------------------------------------
+
+    def _settled(self, batch: list[tuple[Attempt, Outcome]], refused: dict[str, str]) -> None:
+        observers, totals = self._observers, self.totals
+        for attempt, outcome in batch:
+            if self.held.get(attempt.id) is attempt:
+                del self.held[attempt.id]
+            verdict = refused.get(attempt.id) if refused else None
+            if verdict == "stale":
+                observers.tell(lease_lost(attempt, self._worker_id, observers.now()))
+                continue
+            if verdict == "cancelled":
+                observers.tell(cancelled_instead(attempt, self._worker_id, observers.now()))
+                continue
+            if isinstance(outcome, Completed):
+                totals.completed += 1
+            elif isinstance(outcome, Failed):
+                totals.failed += 1
+            elif isinstance(outcome, Released):
+                totals.released += 1
+            if observers.wants(event_type(outcome)):
+                observers.tell(told(attempt, outcome, self._worker_id, observers.now()))

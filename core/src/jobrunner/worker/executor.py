@@ -1,0 +1,132 @@
+"""Running one attempt: from a reserved record to an outcome, through one pipeline. It knows no Redis.
+
+Payloads are decoded and upgraded here, handlers are called here, and only what a handler does ends in its
+outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from jobrunner.codec import check_size
+from jobrunner.errors import PayloadError, Snooze
+from jobrunner.job import Job, SyncJob
+from jobrunner.masking import secret_values
+from jobrunner.outcome import Outcome
+from jobrunner.queue import Queue
+from jobrunner.worker.attempt import Attempt
+from jobrunner.worker.threads import Threads
+from jobrunner.worker.verdict import UnknownVersion, completed, ended_by
+
+class Children(Protocol):
+    """What runs process handlers."""
+
+    async def run(self, attempt: Attempt) -> Outcome:
+        """Run the attempt in a child process, through a pipeline like this one.
+
+        Raises:
+            WorkerLostError: The child ended without an answer.
+        """
+        ...
+
+
+class Executor:
+    """Runs the attempts of one queue.
+
+    Args:
+        queue: The queue.
+        handler: Its handler, inside every plugin's wrapper.
+        snoozed_ms: Asks the store how long a job has been snoozed.
+        threads: Where plain handlers run.
+        children: Where process handlers run; None where they run right here, since this is the child.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        handler: Callable[..., object],
+        *,
+        snoozed_ms: Callable[[Attempt], Awaitable[int]],
+        threads: Threads,
+        children: Children | None = None,
+    ) -> None:
+        self.queue = queue
+        self._handler = handler
+        self._snoozed_ms = snoozed_ms
+        self._threads = threads
+        self._children = children if queue.executor == "process" else None
+        self.on_left: Callable[[Attempt], None] = lambda _: None
+        """Called when a handler is left behind in its thread."""
+        self.on_back: Callable[[Attempt], None] = lambda _: None
+        """Called when such a handler has ended after all."""
+        self._call = self._on_loop if queue.is_async else self._in_thread
+
+    async def run(self, attempt: Attempt) -> Outcome:
+        """Run one attempt to its end. Never raises, but where the event loop itself is being closed."""
+        try:
+            if self._children is not None:
+                return await self._children.run(attempt)
+            value = await self._call(attempt, self._payload(attempt))
+        except Snooze as wish:
+            try:
+                before = await self._snoozed_ms(attempt)
+            except Exception as error:  # noqa: BLE001 - the store is away: the wish is granted, the budget waits
+                del error
+                before = 0
+            return ended_by(attempt, wish, snoozed_ms=before)
+        except asyncio.CancelledError as error:
+            if attempt.stop is not None and (task := asyncio.current_task()):
+                task.uncancel()
+            return ended_by(attempt, error)
+        except (KeyboardInterrupt, SystemExit) as error:
+            return ended_by(attempt, RuntimeError(f"the handler raised {type(error).__name__}"))
+        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is an outcome
+            return ended_by(attempt, error)
+        return completed(attempt, value)
+
+    def _payload(self, attempt: Attempt) -> msgspec.Struct:
+        record, queue = attempt.record, self.queue
+        if record is None:
+            raise PayloadError(queue.name, "", "the job's record is gone from the store, or cannot be read")
+        if record.version == queue.version:
+            payload = queue.codec.decode(record.payload)
+        else:
+            payload = self._upgraded(record.version, record.payload)
+        if queue.has_secrets:
+            attempt.secrets = secret_values(payload, queue.payload)
+        return payload
+
+    def _upgraded(self, version: int, raw: msgspec.Raw) -> msgspec.Struct:
+        queue = self.queue
+        if version > queue.version:
+            raise UnknownVersion(f"payload version {version}, and this worker knows {queue.version}")
+        check_size(queue.name, raw, queue.max_payload)
+        plain: dict[str, object] = msgspec.json.decode(raw, type=dict[str, object])
+        while version < queue.version:
+            upgrade = queue.upgrades.get(version)
+            if upgrade is None:
+                raise UnknownVersion(f"payload version {version}, and there is no upgrade from it")
+            plain = upgrade(plain)
+            version += 1
+        return queue.codec.decode(msgspec.json.encode(plain))
+
+    async def _on_loop(self, attempt: Attempt, payload: msgspec.Struct) -> object:
+        return await self._handler(Job(attempt.facts(), payload, attempt))  # type: ignore[misc]  # an `async def`, checked at start
+
+    async def _in_thread(self, attempt: Attempt, payload: msgspec.Struct) -> object:
+        loop = asyncio.get_running_loop()
+
+        def call(awaitable: Awaitable[object]) -> object:
+            async def awaited() -> object:
+                return await awaitable
+
+            return asyncio.run_coroutine_threadsafe(awaited(), loop).result()
+
+        job: SyncJob[msgspec.Struct] = SyncJob(attempt.facts(), payload, attempt, call)
+        return await self._threads.run(
+            lambda: self._handler(job), left=lambda: self.on_left(attempt), back=lambda: self.on_back(attempt)
+        )

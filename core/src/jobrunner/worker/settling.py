@@ -1,0 +1,130 @@
+"""What to do with an outcome: the settlement that the store takes, and the event that is told once it has.
+
+One function for each, so that nowhere else has to know all the ways in which an attempt can end.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+
+from jobrunner.events import (
+    Event,
+    JobBuried,
+    JobCancelled,
+    JobCompleted,
+    JobFailed,
+    JobLeaseLost,
+    JobParked,
+    JobReleased,
+    JobRetried,
+    JobSnoozed,
+)
+from jobrunner.outcome import Cancelled, Completed, Failed, Lost, Outcome, Parked, Released, Retried, Snoozed
+from jobrunner.record import AttemptError
+from jobrunner.store.calls import Settlement
+from jobrunner.worker.attempt import Attempt
+
+_encode = msgspec.json.encode
+
+
+def settlement(attempt: Attempt, outcome: Outcome) -> Settlement:
+    """An outcome as the exchange takes it."""
+    match outcome:
+        case Completed(result=result):
+            return Settlement(attempt.id, attempt.nonce, "complete", 0, result)
+        case Retried(delay_s=delay, error=error):
+            return Settlement(attempt.id, attempt.nonce, "retry", int(delay * 1000), _encode(error))
+        case Snoozed(delay_s=delay, note=note):
+            return Settlement(attempt.id, attempt.nonce, "snooze", int(delay * 1000), _encode(note))
+        case Failed(error=error):
+            return Settlement(attempt.id, attempt.nonce, "fail", 0, _encode(error))
+        case Cancelled(note=note):
+            return Settlement(attempt.id, attempt.nonce, "cancel", 0, _encode(note))
+        case Parked(note=note):
+            return Settlement(attempt.id, attempt.nonce, "park", 0, _encode(note))
+        case Released():
+            return Settlement(attempt.id, attempt.nonce, "release", 0, b"")
+        case Lost(delay_s=delay, crash=crash):
+            return Settlement(attempt.id, attempt.nonce, "crash", int(delay * 1000), _encode(crash))
+        case _:
+            assert_never(outcome)
+
+
+def event_type(outcome: Outcome) -> type[Event]:
+    """The event that an outcome will be told as; for asking first whether anybody listens."""
+    match outcome:
+        case Completed():
+            return JobCompleted
+        case Retried():
+            return JobRetried
+        case Snoozed():
+            return JobSnoozed
+        case Failed(error=error):
+            return JobFailed if isinstance(error, AttemptError) else JobBuried
+        case Cancelled():
+            return JobCancelled
+        case Parked():
+            return JobParked
+        case Released():
+            return JobReleased
+        case Lost():
+            return JobLeaseLost
+        case _:
+            assert_never(outcome)
+
+
+def told(attempt: Attempt, outcome: Outcome, worker_id: str, timestamp: float) -> Event:
+    """The event of an outcome that the store took."""
+    about = _about(attempt, worker_id, timestamp)
+    duration = attempt.duration_ms
+    match outcome:
+        case Completed():
+            return JobCompleted(**about, duration_ms=duration, wait_ms=attempt.wait_ms)
+        case Retried(error=error) | Failed(error=AttemptError() as error):
+            shared = about | {
+                "duration_ms": duration,
+                "error_type": error.error_type,
+                "error": error.message,
+                "fingerprint": error.fingerprint,
+                "traceback": error.traceback,
+            }
+            return JobRetried(**shared, delay_ms=error.delay_ms or 0) if isinstance(outcome, Retried) else JobFailed(**shared)
+        case Failed():
+            return JobBuried(**about)
+        case Snoozed(note=note):
+            return JobSnoozed(**about, duration_ms=duration, delay_ms=note.delay_ms, reason=note.reason)
+        case Cancelled(note=note):
+            return JobCancelled(**about, duration_ms=duration, reason=note.reason)
+        case Parked(note=note):
+            return JobParked(**about, reason=note.reason)
+        case Released():
+            return JobReleased(**about, duration_ms=duration)
+        case Lost():
+            return JobLeaseLost(**about, duration_ms=duration)
+        case _:
+            assert_never(outcome)
+
+
+def lease_lost(attempt: Attempt, worker_id: str, timestamp: float) -> Event:
+    """The event of an attempt whose lease is gone."""
+    return JobLeaseLost(**_about(attempt, worker_id, timestamp), duration_ms=attempt.duration_ms)
+
+
+def cancelled_instead(attempt: Attempt, worker_id: str, timestamp: float) -> Event:
+    """The event of a job that was to be tried again, and that somebody had cancelled meanwhile."""
+    about = _about(attempt, worker_id, timestamp)
+    return JobCancelled(**about, duration_ms=attempt.duration_ms, reason=attempt.cancel_reason or "")
+
+
+def _about(attempt: Attempt, worker_id: str, timestamp: float) -> dict[str, object]:
+    return {
+        "timestamp": timestamp,
+        "queue": attempt.queue.name,
+        "plugin": attempt.plugin,
+        "job_id": attempt.id,
+        "tenant": attempt.tenant,
+        "attempt": attempt.number,
+        "worker_id": worker_id,
+    }

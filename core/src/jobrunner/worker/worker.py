@@ -1,0 +1,369 @@
+"""A worker: wires the duties together and owns the order in which they stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from jobrunner.client import Client
+from jobrunner.clock import Clock, SystemClock
+from jobrunner.declaration import Declaration, declare, payload_schema
+from jobrunner.errors import StoreError, UnknownQueueError
+from jobrunner.events import WorkerLoopBlocked, WorkerStarted, WorkerStopped, WorkerStopping
+from jobrunner.logs import Logs
+from jobrunner.observers import Observer, Observers
+from jobrunner.plugins import Plugins, queue_concurrency
+from jobrunner.queue import Queue
+from jobrunner.record import decode_journal, snoozed_ms
+from jobrunner.settings import Settings
+from jobrunner.store import looks, server
+from jobrunner.store.address import Address
+from jobrunner.store.connect import open_store, open_sync_store
+from jobrunner.store.store import Store, SyncStore
+from jobrunner.version import version
+from jobrunner.worker.attempt import Attempt
+from jobrunner.worker.burst import Burst
+from jobrunner.worker.children import ChildPool
+from jobrunner.worker.consumer import Consumer
+from jobrunner.worker.desk import WorkerDesk
+from jobrunner.worker.duties import Duties
+from jobrunner.worker.executor import Executor
+from jobrunner.worker.health import Health
+from jobrunner.worker.leases import Leases
+from jobrunner.worker.maintenance import Maintenance
+from jobrunner.worker.notes import Notes
+from jobrunner.worker.report import Reporter, WorkerReport
+from jobrunner.worker.resources import Resources
+from jobrunner.worker.shutdown import Shutdown
+from jobrunner.worker.slots import Slots
+from jobrunner.worker.threads import Threads
+from jobrunner.worker.waiter import Waiter
+
+SETTLE_S = 1.5
+"""Seconds that handlers have after they were cancelled at the end of the grace, before they are left behind."""
+
+LAST_WORDS_S = 2.0
+"""Seconds that the last settlements may take; what is not taken by then comes back by its lease."""
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker is run.
+
+    Attributes:
+        queues: Queues to serve; None for all of the plugins'.
+        concurrency: Jobs at once over all queues; None where only the queues' own bounds hold.
+        burst: End when nothing is left but jobs that are scheduled for later.
+        grace: Seconds that running jobs get at a stop.
+        index: The worker's number under a supervisor.
+        plugin_names: What the plugins were asked for by; children load the same. None for all that are installed.
+    """
+
+    queues: tuple[str, ...] | None = None
+    concurrency: int | None = None
+    burst: bool = False
+    grace: float = 25.0
+    index: int | None = None
+    plugin_names: tuple[str, ...] | None = None
+
+
+class Worker:
+    """A worker of one process.
+
+    Args:
+        plugins: What it serves, and who is told.
+        address: Where the store is.
+        settings: The core's settings.
+        environ: The environment, for the queues' concurrencies.
+        options: How it is run.
+        logs: Where lines go.
+        clock: The time.
+        listen: Whether it takes the process's signals.
+    """
+
+    def __init__(
+        self,
+        plugins: Plugins,
+        address: Address,
+        settings: Settings,
+        environ: Mapping[str, str],
+        options: WorkerOptions,
+        logs: Logs,
+        *,
+        clock: Clock | None = None,
+        listen: bool = True,
+    ) -> None:
+        self.id = worker_id(options.index)
+        self.plugins = plugins
+        self.shutdown = Shutdown()
+        self.consumers: list[Consumer] = []
+        self.burst: Burst | None = None
+        self._address = address
+        self._settings = settings
+        self._environ = environ
+        self._options = options
+        self._logs = logs
+        self._clock = clock or SystemClock()
+        self._listen = listen
+        self._started = self._clock.monotonic()
+        self._started_ms = int(self._clock.time() * 1000)
+        self._leases: Leases | None = None
+        observers: list[tuple[str, Observer]] = [("jobrunner", logs.observer())]
+        observers += [(one.name, function) for one, function in plugins.implementing("jobrunner_event")]  # type: ignore[misc]  # implementations of jobrunner_event
+        self.observers = Observers(observers, self._clock)
+        self.health = Health(self.id, self.observers, self._clock)
+
+    async def run(self) -> int:
+        """Serve until told to stop; the exit status.
+
+        Raises:
+            StoreError: The store cannot be reached at the start, or may not be used.
+            PluginError: A plugin's resources cannot be made.
+            UnknownQueueError: A queue that was asked for is declared by no plugin.
+        """
+        queues = self._queues()
+        store = open_store(self._address, self._settings.prefix)
+        try:
+            about = await store.run(server.info())
+            server.check(about, allow_eviction=self._settings.allow_eviction)
+            if self._listen:
+                self.shutdown.listen()
+            async with Resources(self.plugins) as resources:
+                await self._serve(queues, store, resources, about)
+        finally:
+            if self._listen:
+                self.shutdown.ignore()
+            await store.close()
+        return self.shutdown.exit_status
+
+    def _queues(self) -> list[Queue]:
+        declared = self.plugins.queues
+        wanted = self._options.queues
+        if wanted is None:
+            if not declared:
+                names = ", ".join(plugin.name for plugin in self.plugins) or "none"
+                raise UnknownQueueError(f"there is no queue to serve: the plugins loaded ({names}) declare none; `pip install` one")
+            return list(declared.values())
+        return [self.plugins.queue(name) for name in dict.fromkeys(wanted)]
+
+    async def _serve(self, queues: list[Queue], store: Store, resources: Resources, about: server.Server) -> None:
+        notes = Notes(store)
+        client = Client(store, self.plugins)
+        desk = WorkerDesk(notes, resources, self._logs, client, self.id)
+        children = ChildPool(self._options.plugin_names, desk, self._logs, self.id)
+        threads = Threads("jobrunner-handler")
+        slots = Slots(self._options.concurrency)
+        executors = {queue.name: self._executor(queue, store, threads, children) for queue in queues}
+        self.consumers = [
+            self._consumer(queue, store, executors[queue.name], desk, slots, notes) for queue in queues
+        ]
+        waiter = Waiter(self.consumers, store, open_store(self._address, self._settings.prefix).link, self.health)
+        maintenance = Maintenance(
+            self.consumers,
+            store,
+            health=self.health,
+            observers=self.observers,
+            clock=self._clock,
+            worker_id=self.id,
+        )
+        leases = self._leases = Leases(self.consumers, self._open_sync, self._tell_from_thread(), self.id)
+        reporter = Reporter(store, self.health, self._report, self._declarations(queues))
+        duties = Duties(self.id, self.observers)
+        for consumer in self.consumers:
+            consumer.on_change = waiter.poke
+        await reporter.declare()
+        leases.start()
+        self._tell_started(about)
+        served = [duties.start(f"consume {one.queue.name}", one.run) for one in self.consumers]
+        duties.start("wait", waiter.run)
+        duties.start("wait watch", waiter.watch)
+        duties.start("notes", notes.run)
+        duties.start("trim", maintenance.trim_forever)
+        duties.start("report", reporter.run)
+        duties.start("abandoned", self._watch_abandoned)
+        duties.start("quiet", self._watch_quiet)
+        for consumer in self.consumers:
+            duties.start(f"recover {consumer.queue.name}", _recovering(maintenance, consumer))
+        if self._options.burst:
+            self.burst = Burst(self.consumers, store, self.health)
+            duties.start("burst", self._end_of_burst)
+        await self.shutdown.asked.wait()
+        await self._stop(duties, served)
+        # The order: nobody wakes consumers any more, then nobody renews, then nobody is left to enqueue or to write.
+        await waiter.close()
+        await leases.close()
+        await children.close()
+        threads.close()
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await reporter.leave()
+        self._tell_stopped()
+
+    async def _stop(self, duties: Duties, served: list[asyncio.Task[None]]) -> None:
+        """Stop reserving, give back, let finish, cancel, give back."""
+        grace = 0.0 if self.shutdown.hurry.is_set() else self._options.grace
+        running = sum(len(consumer.running) for consumer in self.consumers)
+        self.observers.tell(
+            WorkerStopping(
+                timestamp=self.observers.now(), worker_id=self.id, reason=self.shutdown.reason, running=running, grace_s=grace
+            )
+        )
+        await duties.stop("wait", "wait watch", "burst", "abandoned", "quiet", "trim", "report")
+        for consumer in self.consumers:
+            consumer.give_back()
+        everything = asyncio.gather(*served)
+        hurry = asyncio.create_task(self.shutdown.hurry.wait())
+        await asyncio.wait([everything, hurry], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        if not everything.done():
+            for consumer in self.consumers:
+                consumer.stop_running("the worker stops")
+            await asyncio.wait([everything], timeout=SETTLE_S)
+        if not everything.done():
+            for consumer in self.consumers:
+                consumer.leave_all_behind()
+            await asyncio.wait([everything], timeout=LAST_WORDS_S)
+        everything.cancel()
+        await asyncio.gather(everything, return_exceptions=True)
+        await duties.stop()
+
+    # ---- the parts -------------------------------------------------------------------------------------------
+
+    def _executor(self, queue: Queue, store: Store, threads: Threads, children: ChildPool) -> Executor:
+        keys = store.keys(queue.name)
+
+        async def snoozed(attempt: Attempt) -> int:
+            raw = await store.run(looks.field(keys, "state", [attempt.id]))
+            return snoozed_ms(decode_journal(raw[0]))
+
+        handler = self.plugins.wrapped_handler(queue)
+        return Executor(queue, handler, snoozed_ms=snoozed, threads=threads, children=children)
+
+    def _consumer(
+        self, queue: Queue, store: Store, executor: Executor, desk: WorkerDesk, slots: Slots, notes: Notes
+    ) -> Consumer:
+        owner = self.plugins.owner(queue.name)
+        return Consumer(
+            queue,
+            concurrency=queue_concurrency(queue, self._settings, self._environ),
+            worker_id=self.id,
+            store=store,
+            executor=executor,
+            desk=desk,
+            slots=slots,
+            health=self.health,
+            observers=self.observers,
+            clock=self._clock,
+            plugin=owner.name if owner else "",
+            flush=notes.flush,
+        )
+
+    def _open_sync(self) -> SyncStore:
+        return open_sync_store(self._address, self._settings.prefix)
+
+    def _tell_from_thread(self) -> Callable[[WorkerLoopBlocked], None]:
+        # Right from the lease thread: the loop is what does not move.
+        return self.observers.tell
+
+    def _declarations(self, queues: list[Queue]) -> list[tuple[Declaration, dict[str, object]]]:
+        declared = []
+        for queue in queues:
+            owner = self.plugins.owner(queue.name)
+            about = declare(
+                queue,
+                plugin=owner.name if owner else "",
+                distribution=owner.found.distribution and f"{owner.found.distribution} {owner.found.version}" if owner else "",
+                concurrency=queue_concurrency(queue, self._settings, self._environ),
+            )
+            declared.append((about, payload_schema(queue)))
+        return declared
+
+    # ---- small duties ----------------------------------------------------------------------------------------
+
+    async def _end_of_burst(self) -> None:
+        assert self.burst is not None
+        await self.burst.wait()
+        self.shutdown.ask("the burst is over")
+
+    async def _watch_abandoned(self) -> None:
+        """Drain and end when half of a queue's slots are taken by handlers that were left behind."""
+        while True:
+            await asyncio.sleep(1.0)
+            for consumer in self.consumers:
+                if consumer.abandoned and consumer.abandoned * 2 >= consumer.concurrency:
+                    self.shutdown.ask(f"{consumer.abandoned} handlers of {consumer.queue.name} do not end", exit_status=1)
+
+    async def _watch_quiet(self) -> None:
+        await self.shutdown.quiet.wait()
+        for consumer in self.consumers:
+            consumer.give_back()
+
+    # ---- what it says of itself --------------------------------------------------------------------------------
+
+    def _report(self, now_ms: int, store_ms: float, half_trip_ms: int) -> WorkerReport:
+        return WorkerReport(
+            id=self.id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            version=version(),
+            started_ms=self._started_ms,
+            seen_ms=now_ms,
+            queues={consumer.queue.name: consumer.concurrency for consumer in self.consumers},
+            plugins=self._plugin_versions(),
+            running=sum(len(consumer.running) for consumer in self.consumers),
+            held=sum(len(consumer.held) for consumer in self.consumers),
+            abandoned=sum(consumer.abandoned for consumer in self.consumers),
+            completed=sum(consumer.totals.completed for consumer in self.consumers),
+            failed=sum(consumer.totals.failed for consumer in self.consumers),
+            loop_lag_ms=int(self._leases.take_lag() * 1000) if self._leases else 0,
+            store_ms=store_ms,
+            clock_skew_ms=int(time.time() * 1000) - now_ms - half_trip_ms,
+            stopping=self.shutdown.asked.is_set() or self.shutdown.quiet.is_set(),
+        )
+
+    def _plugin_versions(self) -> dict[str, str]:
+        return {one.name: f"{one.found.distribution} {one.found.version}".strip() for one in self.plugins}
+
+    def _tell_started(self, about: server.Server) -> None:
+        self.observers.tell(
+            WorkerStarted(
+                timestamp=self.observers.now(),
+                worker_id=self.id,
+                version=version(),
+                store=self._address.masked(),
+                server=about.title,
+                queues={consumer.queue.name: consumer.concurrency for consumer in self.consumers},
+                plugins=self._plugin_versions(),
+                concurrency=self._options.concurrency,
+            )
+        )
+
+    def _tell_stopped(self) -> None:
+        totals = [consumer.totals for consumer in self.consumers]
+        self.observers.tell(
+            WorkerStopped(
+                timestamp=self.observers.now(),
+                worker_id=self.id,
+                completed=sum(one.completed for one in totals),
+                failed=sum(one.failed for one in totals),
+                released=sum(one.released for one in totals),
+                uptime_s=round(self._clock.monotonic() - self._started, 3),
+            )
+        )
+
+
+def _recovering(maintenance: Maintenance, consumer: Consumer) -> Callable[[], Awaitable[None]]:
+    return lambda: maintenance.recover_forever(consumer)
+
+
+def worker_id(index: int | None = None) -> str:
+    """A name for this process that no other has: host, process id, four random characters."""
+    host = "".join(char if char.isalnum() or char in ".-" else "-" for char in socket.gethostname())[:40] or "host"
+    number = "" if index is None else f".{index}"
+    return f"{host}-{os.getpid()}{number}-{secrets.token_hex(2)}"
