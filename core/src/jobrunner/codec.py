@@ -69,7 +69,8 @@ class PayloadCodec:
             PayloadError: It does not fit the type.
             PayloadTooLargeError: It is larger than the queue takes.
         """
-        check_size(self.queue, raw, self.max_bytes)
+        if len(memoryview(raw)) > self.max_bytes:
+            check_size(self.queue, raw, self.max_bytes)
         try:
             return self._decoder.decode(raw)
         except msgspec.ValidationError as error:

@@ -46,6 +46,10 @@ class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
 class JobPort(Protocol):
     """What stands behind a job: the worker's side of everything that a handler may ask for."""
 
+    def facts(self) -> JobFacts:
+        """What is known of the job; asked for when the handler first wants to know."""
+        ...
+
     @property
     def cancel_reason(self) -> str | None:
         """Why the job is to stop, or None while it is not."""
@@ -80,14 +84,20 @@ class JobPort(Protocol):
 class _Facts(Generic[P]):
     """What a job of either kind knows."""
 
-    __slots__ = ("_facts", "_ordinal", "_port", "_steps", "payload")
+    __slots__ = ("_known", "_ordinal", "_port", "_steps", "payload")
 
-    def __init__(self, facts: JobFacts, payload: P, port: JobPort) -> None:
+    def __init__(self, payload: P, port: JobPort) -> None:
         self.payload = payload
-        self._facts = facts
+        self._known: JobFacts | None = None
         self._port = port
         self._steps: set[str] | None = None
         self._ordinal = 0
+
+    @property
+    def _facts(self) -> JobFacts:
+        if self._known is None:
+            self._known = self._port.facts()
+        return self._known
 
     @property
     def id(self) -> str:
@@ -258,8 +268,8 @@ class SyncJob(_Facts[P]):
 
     __slots__ = ("_call",)
 
-    def __init__(self, facts: JobFacts, payload: P, port: JobPort, call: Callable[[Awaitable[object]], object]) -> None:
-        super().__init__(facts, payload, port)
+    def __init__(self, payload: P, port: JobPort, call: Callable[[Awaitable[object]], object]) -> None:
+        super().__init__(payload, port)
         self._call = call
 
     def progress(self, fraction: float, message: str = "") -> None:

@@ -42,16 +42,29 @@ def _names(struct: type[msgspec.Struct]) -> tuple[dict[str, str], dict[str, obje
 
 
 def _inside(kind: object) -> tuple[type[msgspec.Struct] | None, object]:
+    """As `_look_inside`, remembered."""
+    try:
+        return _remembered(kind)
+    except TypeError:  # an annotation that cannot be hashed
+        return _look_inside(kind)
+
+
+@functools.lru_cache(maxsize=1024)
+def _remembered(kind: object) -> tuple[type[msgspec.Struct] | None, object]:
+    return _look_inside(kind)
+
+
+def _look_inside(kind: object) -> tuple[type[msgspec.Struct] | None, object]:
     """The Struct that a type stands for, if any, and the type of what a list or map of it holds, if any."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return kind, None
     origin, args = get_origin(kind), get_args(kind)
     if origin is typing.Annotated:
-        return _inside(args[0])
+        return _look_inside(args[0])
     if isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset, Mapping)):
         return None, args[-1] if args and args[-1] is not Ellipsis else args[0] if args else None
     for branch in args:  # a union: the first branch that is a Struct or holds one
-        found = _inside(branch)
+        found = _look_inside(branch)
         if found != (None, None):
             return found
     return None, None

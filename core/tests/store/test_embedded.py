@@ -23,6 +23,7 @@ import jobrunner
 from jobrunner.errors import StoreRefusedError, StoreUnavailableError
 from jobrunner.store.embedded import EmbeddedServer
 from jobrunner.store.filelock import FileLock
+from jobrunner.store.valkey import launch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the wheel has no server for Windows")
 
@@ -164,16 +165,22 @@ def test_server_is_in_a_session_of_its_own(folder: Path) -> None:
         assert os.getsid(server.pid) != os.getsid(0)
 
 
-def test_server_starts_whatever_the_starters_environment(
-    folder: Path, holders: Callable[..., Holder]
+def test_starters_environment_does_not_reach_the_server(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is left behind: the server refuses a locale that the machine lacks, as ssh often brings one along."""
-    holder = holders(folder, LC_ALL="xx_XX.nonsense")
+    """It may outlive the starter for long, and passwords stand in the environment."""
+    monkeypatch.setenv("REDIS_PASSWORD", "hunter22")
+    folder.mkdir(mode=0o700)
+    program = folder / "program"
+    program.write_text("#!/bin/sh\n/usr/bin/env > environment\n")  # the server itself hides what it was given
+    program.chmod(0o700)
+    life = FileLock(folder / "server.lock")
 
-    pid, _ = holder.acquired()
+    launch(program, folder, socket_path=str(folder / "valkey.sock"), life=life)
+    life.close()
 
-    assert is_running(pid)
-    holder.end("release")
+    assert "LC_ALL=C" in (folder / "environment").read_text()
+    assert "hunter22" not in (folder / "environment").read_text()
 
 
 def test_release_twice_is_release_once(folder: Path) -> None:
@@ -285,6 +292,7 @@ assert again.pid == server.pid
 again.release()
 child = os.fork()
 if child == 0:
+    os.close(1)
     sys.stdin.readline()
     os._exit(0)
 server.release()  # the child still has copies of all our files

@@ -164,13 +164,12 @@ class _Claim:
 
     def enter(self, program: Path, deadline: float) -> tuple[str, int]:
         """Become a user of a server that is ready, the one that lives or a new one: its socket and process id."""
-        if not self._gate.wait_exclusive(deadline):
+        # Only who stops the server asks for the users' lock alone, and only inside the gate: here it is to be had.
+        if not self._gate.wait_exclusive(deadline) or not self._users.try_shared():
             raise StoreUnavailableError(
                 f"{self._folder}: another process has been starting or stopping the embedded server all the "
                 "time; wait and try again"
             )
-        # Only who stops the server asks for this lock alone, and only inside the gate, where we are.
-        self._users.try_shared()
         socket_path = _socket_path(self._folder)
         while True:
             if self._life.is_free():

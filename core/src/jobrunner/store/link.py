@@ -17,6 +17,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from jobrunner.errors import ClosedClientError, StoreError
 from jobrunner.store.faults import translate
+from jobrunner.store.wire import Command, pack, pack_many
 
 TIMEOUT_S = 8.0
 """Seconds that a command may take, many times what the slowest one needs, before its answer counts as lost."""
@@ -24,7 +25,6 @@ TIMEOUT_S = 8.0
 CONNECTIONS = 32
 """Connections that one link opens at the most; further callers wait for one."""
 
-Command = Sequence[object]
 
 
 class Link(Protocol):
@@ -74,7 +74,7 @@ class ConnectionLink:
             connection = self._idle.pop() if self._idle else await self._connect()
             try:
                 async with asyncio.timeout(timeout):
-                    await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+                    await connection.send_packed_command(pack(command), check_health=False)
                     reply = await connection.read_response(disable_decoding=True)
             except driver.ResponseError:
                 self._idle.append(connection)
@@ -92,7 +92,7 @@ class ConnectionLink:
             replies: list[object] = []
             try:
                 async with asyncio.timeout(timeout):
-                    await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                    await connection.send_packed_command(pack_many(commands), check_health=False)
                     for _ in commands:
                         try:
                             replies.append(await connection.read_response(disable_decoding=True))

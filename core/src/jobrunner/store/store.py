@@ -16,9 +16,10 @@ from jobrunner.errors import StoreError, StoreUnavailableError
 from jobrunner.store.calls import Call
 from jobrunner.store.faults import is_noscript, translate
 from jobrunner.store.keys import FleetKeys, QueueKeys
-from jobrunner.store.link import TIMEOUT_S, Command, Link
+from jobrunner.store.link import TIMEOUT_S, Link
 from jobrunner.store.scripts import SERVER_CLOCK, script
 from jobrunner.store.sync_link import SyncLink
+from jobrunner.store.wire import Command
 
 T = TypeVar("T")
 

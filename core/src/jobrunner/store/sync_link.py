@@ -12,7 +12,8 @@ from redis.connection import AbstractConnection
 
 from jobrunner.errors import ClosedClientError, StoreError
 from jobrunner.store.faults import translate
-from jobrunner.store.link import CONNECTIONS, Command
+from jobrunner.store.link import CONNECTIONS
+from jobrunner.store.wire import Command, pack, pack_many
 
 
 class SyncLink(Protocol):
@@ -55,7 +56,7 @@ class SyncConnectionLink:
         with self._places:
             connection = self._take()
             try:
-                connection.send_packed_command(connection.pack_command(*command), check_health=False)
+                connection.send_packed_command(pack(command), check_health=False)
                 reply = connection.read_response(disable_decoding=True)
             except driver.ResponseError:
                 self._idle.append(connection)
@@ -71,7 +72,7 @@ class SyncConnectionLink:
             connection = self._take()
             replies: list[object] = []
             try:
-                connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                connection.send_packed_command(pack_many(commands), check_health=False)
                 for _ in commands:
                     try:
                         replies.append(connection.read_response(disable_decoding=True))

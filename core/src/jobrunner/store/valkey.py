@@ -79,8 +79,7 @@ def launch(program: Path, folder: Path, *, socket_path: str, life: FileLock) -> 
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     # The log and the data are named relative to the working folder, so that no character of its path is special.
-    # The environment is left behind: a server that outlives us must not carry our passwords in its memory, and it
-    # refuses to start under a locale that the machine lacks.
+    # The environment is left behind: a server that outlives us must not carry our passwords in its memory.
     with log.open("ab") as output:
         start = output.tell()
         try:

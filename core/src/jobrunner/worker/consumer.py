@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from jobrunner.clock import Clock
 from jobrunner.drafting import DUE_HEADER
 from jobrunner.errors import LateExchangeError, OutcomeUnknownError, StoreCorruptError, StoreError
-from jobrunner.events import JobStarted, WorkerHandlerAbandoned
+from jobrunner.events import JobCompleted, JobStarted, WorkerHandlerAbandoned
 from jobrunner.names import new_nonce
 from jobrunner.observers import Observers
 from jobrunner.outcome import Completed, Failed, Outcome, Released
@@ -409,9 +409,15 @@ class Consumer:
 
     def _settled(self, batch: list[tuple[Attempt, Outcome]], refused: dict[str, str]) -> None:
         observers, totals = self._observers, self.totals
+        tell_completed = observers.wants(JobCompleted)
         for attempt, outcome in batch:
             if self.held.get(attempt.id) is attempt:
                 del self.held[attempt.id]
+            if type(outcome) is Completed and not refused:  # nearly all of them, at the highest rates
+                totals.completed += 1
+                if tell_completed:
+                    observers.tell(told(attempt, outcome, self._worker_id, observers.now()))
+                continue
             verdict = refused.get(attempt.id) if refused else None
             if verdict == "stale":
                 observers.tell(lease_lost(attempt, self._worker_id, observers.now()))

@@ -115,7 +115,7 @@ class Executor:
         return queue.codec.decode(msgspec.json.encode(plain))
 
     async def _on_loop(self, attempt: Attempt, payload: msgspec.Struct) -> object:
-        return await self._handler(Job(attempt.facts(), payload, attempt))  # type: ignore[misc]  # an `async def`, checked at start
+        return await self._handler(Job(payload, attempt))  # type: ignore[misc]  # an `async def`, checked at start
 
     async def _in_thread(self, attempt: Attempt, payload: msgspec.Struct) -> object:
         loop = asyncio.get_running_loop()
@@ -126,7 +126,7 @@ class Executor:
 
             return asyncio.run_coroutine_threadsafe(awaited(), loop).result()
 
-        job: SyncJob[msgspec.Struct] = SyncJob(attempt.facts(), payload, attempt, call)
+        job: SyncJob[msgspec.Struct] = SyncJob(payload, attempt, call)
         return await self._threads.run(
             lambda: self._handler(job), left=lambda: self.on_left(attempt), back=lambda: self.on_back(attempt)
         )

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from jobrunner.errors import JobrunnerError
-from jobrunner.events import WorkerLoopBlocked
+from jobrunner.events import WorkerDutyRestarted, WorkerLoopBlocked
 from jobrunner.store import calls
 from jobrunner.store.store import SyncStore
 from jobrunner.worker.attempt import STOP_WAIT_S, Attempt, Stop
@@ -46,7 +46,7 @@ class Leases:
         self,
         consumers: Sequence[Consumer],
         open_store: Callable[[], SyncStore],
-        tell: Callable[[WorkerLoopBlocked], None],
+        tell: Callable[[WorkerLoopBlocked | WorkerDutyRestarted], None],
         worker_id: str,
     ) -> None:
         self._consumers = consumers
@@ -109,8 +109,10 @@ class Leases:
                     self._renew(consumer, store)
             except JobrunnerError:
                 continue  # the exchange tells of it; the outage grace keeps the leases
-            except RuntimeError:  # the loop was closed under us
-                return
+            except Exception as error:  # noqa: BLE001 - this thread ends when it is told to, and never by itself
+                if self._loop is None or self._loop.is_closed():
+                    return
+                self._tell(self._failed(error))
         if store is not None:
             store.close()
 
@@ -147,6 +149,16 @@ class Leases:
         if attempt.deadline and not attempt.over and now > attempt.deadline + 2 * STOP_WAIT_S:
             return False
         return now - self._ticked < STALL_LEASES * consumer.queue.lease
+
+    def _failed(self, error: Exception) -> WorkerDutyRestarted:
+        return WorkerDutyRestarted(
+            timestamp=time.time(),
+            worker_id=self._worker_id,
+            duty="leases",
+            error_type=type(error).__name__,
+            error=str(error)[:1000],
+            traceback="".join(traceback.format_exception(error, limit=-10))[-4000:],
+        )
 
     def _watch(self) -> None:
         """Tell once of each time that the loop stands still, with what it stands in."""

@@ -16,7 +16,7 @@ from jobrunner.client import Client
 from jobrunner.clock import Clock, SystemClock
 from jobrunner.declaration import Declaration, declare, payload_schema
 from jobrunner.errors import StoreError, UnknownQueueError
-from jobrunner.events import WorkerLoopBlocked, WorkerStarted, WorkerStopped, WorkerStopping
+from jobrunner.events import WorkerStarted, WorkerStopped, WorkerStopping
 from jobrunner.logs import Logs
 from jobrunner.observers import Observer, Observers
 from jobrunner.plugins import Plugins, queue_concurrency
@@ -172,7 +172,7 @@ class Worker:
             clock=self._clock,
             worker_id=self.id,
         )
-        leases = self._leases = Leases(self.consumers, self._open_sync, self._tell_from_thread(), self.id)
+        leases = self._leases = Leases(self.consumers, self._open_sync, self.observers.tell, self.id)
         reporter = Reporter(store, self.health, self._report, self._declarations(queues))
         duties = Duties(self.id, self.observers)
         for consumer in self.consumers:
@@ -266,10 +266,6 @@ class Worker:
 
     def _open_sync(self) -> SyncStore:
         return open_sync_store(self._address, self._settings.prefix)
-
-    def _tell_from_thread(self) -> Callable[[WorkerLoopBlocked], None]:
-        # Right from the lease thread: the loop is what does not move.
-        return self.observers.tell
 
     def _declarations(self, queues: list[Queue]) -> list[tuple[Declaration, dict[str, object]]]:
         declared = []
