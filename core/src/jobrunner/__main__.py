@@ -1,0 +1,5 @@
+"""`python -m jobrunner`: the command line, without its script on the PATH."""
+
+from jobrunner.cli import main
+
+main()
