@@ -51,7 +51,7 @@ class PayloadCodec:
         """
         if isinstance(payload, msgspec.Struct):
             if not isinstance(payload, self.kind):
-                found, wanted = type(payload).__name__, self.kind.__name__
+                found, wanted = _full_name(type(payload)), _full_name(self.kind)
                 raise PayloadError(self.queue, "", f"the payload is a {found}, and the queue takes a {wanted}")
         elif isinstance(payload, Mapping):
             payload = to_wire(payload, self.kind)  # type: ignore[assignment]  # a map of the wire's names
@@ -77,6 +77,10 @@ class PayloadCodec:
             raise blame(self.queue, error) from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise PayloadError(self.queue, "", f"not valid JSON: {error}") from None
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def encode_json(queue: str, value: object) -> bytes:

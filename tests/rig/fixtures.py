@@ -1,0 +1,135 @@
+"""Pytest fixtures for tests that need a store, a server of their own, a fault proxy or real processes.
+
+Servers of `server` are started once in each test process, when the first test asks, and emptied before each
+test; what a test breaks on purpose it starts with `start_server`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from rig.backends import BACKENDS, Backend, BackendName, FakeBackend, RealBackend
+from rig.processes import Process
+from rig.proxy import FaultProxy
+from rig.servers import KINDS, Kind, Server, ServerMissingError, ServerOptions, find_binary, missing_servers
+
+
+class StartServer(Protocol):
+    """Starts a server that ends with the test."""
+
+    def __call__(self, kind: Kind | None = None, options: ServerOptions | None = None) -> Server:
+        """Start one, of the first kind that this machine has if none is named; skip the test if it has none."""
+
+
+class StartProcess(Protocol):
+    """Starts a process that ends with the test."""
+
+    def __call__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Process:
+        """Start one; its output goes to a file in the test's folder."""
+
+
+def pytest_report_header() -> list[str]:
+    """Say at the start of a run which servers its tests will do without."""
+    missing = missing_servers()
+    found = [kind for kind in KINDS if kind not in missing]
+    return [f"servers: {', '.join(found) or 'none'}", *(f"skipped: {reason}" for reason in missing.values())]
+
+
+def _binary_or_skip(kind: Kind) -> Path:
+    try:
+        return find_binary(kind)
+    except ServerMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Server]]:
+    """Return a function that gives this test process's server of a kind, the same each time."""
+    servers: dict[Kind, Server] = {}
+
+    def get(kind: Kind) -> Server:
+        if kind not in servers:
+            servers[kind] = Server(_binary_or_skip(kind), folder=tmp_path_factory.mktemp(kind))
+        elif not servers[kind].alive:
+            servers[kind].restart()
+        return servers[kind]
+
+    yield get
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture(params=BACKENDS)
+def server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]) -> Backend:
+    """Run the test on fakeredis and on each real server, empty at its start."""
+    name: BackendName = request.param
+    if name == "fakeredis":
+        return FakeBackend()
+    real = shared_server(name)
+    with real.client() as client:
+        client.flushall()
+        client.script_flush()
+    return RealBackend(name, real)
+
+
+@pytest.fixture(params=KINDS)
+def real_server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]) -> Server:
+    """Run the test on each real server, empty at its start."""
+    kind: Kind = request.param
+    real = shared_server(kind)
+    with real.client() as client:
+        client.flushall()
+        client.script_flush()
+    return real
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Return a function that starts a server for this test alone."""
+    with ExitStack() as started:
+        count = 0
+
+        def start(kind: Kind | None = None, options: ServerOptions | None = None) -> Server:
+            nonlocal count
+            count += 1
+            here = [name for name in KINDS if name not in missing_servers()]
+            binary = _binary_or_skip(kind or (here or KINDS)[0])
+            return started.enter_context(Server(binary, folder=tmp_path / f"server-{count}", options=options))
+
+        yield start
+
+
+@pytest.fixture
+def start_proxy() -> Iterator[Callable[[str], FaultProxy]]:
+    """Return a function that puts a fault proxy before a server's URL."""
+    with ExitStack() as started:
+        yield lambda url: started.enter_context(FaultProxy(url))
+
+
+@pytest.fixture
+def start_process(tmp_path: Path) -> Iterator[StartProcess]:
+    """Return a function that starts a real process, which is killed at the test's end if it still runs."""
+    with ExitStack() as started:
+        count = 0
+
+        def start(
+            command: Sequence[str | Path],
+            *,
+            env: Mapping[str, str] | None = None,
+            cwd: Path | None = None,
+        ) -> Process:
+            nonlocal count
+            count += 1
+            log = tmp_path / f"process-{count}.log"
+            return started.enter_context(Process(command, log=log, env=env, cwd=cwd))
+
+        yield start

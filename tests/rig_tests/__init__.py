@@ -1,0 +1,1 @@
+"""Tests of the rig itself: a tool that finds faults must be shown to find them."""
