@@ -14,7 +14,7 @@ import msgspec
 Ms = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
     """The base of all events."""
 
     level: ClassVar[str] = "info"

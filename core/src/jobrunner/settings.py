@@ -64,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         check_prefix(self.prefix)
 
 
-_VARIABLES = {
+VARIABLES = {
     "plugins": "JOBRUNNER_PLUGINS",
     "prefix": "JOBRUNNER_PREFIX",
     "grace": "JOBRUNNER_GRACE",
@@ -81,7 +81,7 @@ def core_settings(environ: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: A variable has a value that cannot be used.
     """
-    return _read(Settings, _VARIABLES, environ)
+    return _read(Settings, VARIABLES, environ)
 
 
 def variable_name(plugin: str, field: str) -> str:
