@@ -54,4 +54,11 @@ def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurren
 
 def payload_schema(queue: Queue) -> dict[str, object]:
     """The JSON Schema of a queue's payload, as on the wire."""
-    return msgspec.json.schema(queue.payload)
+    return msgspec.json.schema(queue.payload, schema_hook=_anything)
+
+
+def _anything(kind: type) -> dict[str, object]:
+    """The schema of `object`, which is any JSON value."""
+    if kind is object:
+        return {}
+    raise NotImplementedError

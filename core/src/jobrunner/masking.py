@@ -71,6 +71,23 @@ def redact(text: str, secrets: list[str]) -> str:
     return text
 
 
+def redact_json(raw: bytes, secrets: list[str]) -> bytes:
+    """Replace each secret in the texts of a JSON value; numbers and names of fields stay as they are."""
+    return msgspec.json.encode(_redacted(msgspec.json.decode(raw), secrets)) if secrets else raw
+
+
+def _redacted(value: object, secrets: list[str]) -> object:
+    match value:
+        case str():
+            return redact(value, secrets)
+        case dict():
+            return {name: _redacted(item, secrets) for name, item in value.items()}
+        case list():
+            return [_redacted(item, secrets) for item in value]
+        case _:
+            return value
+
+
 def hide_in_repr(kind: object) -> None:
     """Give a Struct type with secret fields a repr that masks them, and the types inside it too."""
     for struct in _structs(kind, set()):

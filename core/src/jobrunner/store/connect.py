@@ -6,6 +6,9 @@ alone takes longer than most commands of the command line.
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     import redis.asyncio.connection as aconnection
     from redis import connection as sconnection
 
+    from jobrunner.store.embedded import EmbeddedServer
     from jobrunner.store.store import Store, SyncStore
 
 KEEPALIVE_S = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
@@ -43,8 +47,10 @@ def open_store(address: Address, prefix: str = "jr") -> Store:
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         cluster = RedisCluster(startup_nodes=nodes, **_cluster_options(address))  # type: ignore[arg-type]  # as named there
         return Store(ClientLink(cluster.execute_command, cluster.aclose), prefix)
-    address, release = _embedded(address)
-    return Store(ConnectionLink(_maker(address)), prefix, release=release)
+    if address.kind == "embedded":
+        folder = _EmbeddedFolder(Path(address.path))
+        return Store(ConnectionLink(_embedded_maker(folder)), prefix, release=folder.release)
+    return Store(ConnectionLink(_maker(address)), prefix)
 
 
 def open_sync_store(address: Address, prefix: str = "jr", timeout: float = SYNC_TIMEOUT_S) -> SyncStore:
@@ -67,18 +73,53 @@ def open_sync_store(address: Address, prefix: str = "jr", timeout: float = SYNC_
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         cluster = RedisCluster(startup_nodes=nodes, socket_timeout=timeout, **_cluster_options(address))  # type: ignore[arg-type]
         return SyncStore(SyncClientLink(cluster.execute_command, cluster.close), prefix)
-    address, release = _embedded(address)
-    return SyncStore(SyncConnectionLink(_sync_maker(address, timeout)), prefix, release=release)
+    if address.kind == "embedded":
+        folder = _EmbeddedFolder(Path(address.path))
+        link = SyncConnectionLink(lambda: _sync_maker(folder.address(), timeout)())
+        return SyncStore(link, prefix, release=folder.release)
+    return SyncStore(SyncConnectionLink(_sync_maker(address, timeout)), prefix)
 
 
-def _embedded(address: Address) -> tuple[Address, Callable[[], None] | None]:
-    """For the embedded server: the address of its socket, and what lets go of it."""
-    if address.kind != "embedded":
-        return address, None
-    from jobrunner.store.embedded import EmbeddedServer  # noqa: PLC0415
+class _EmbeddedFolder:
+    """A hold on the embedded server of a folder, which starts it again if it died under us."""
 
-    server = EmbeddedServer.acquire(Path(address.path))
-    return Address(kind="unix", path=server.socket_path), server.release
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._server = self._acquire()
+
+    def address(self) -> Address:
+        """The address of its socket; may block while the server starts."""
+        with self._lock:
+            if not self._answers():
+                dead, self._server = self._server, self._acquire()
+                dead.release()
+            return Address(kind="unix", path=self._server.socket_path)
+
+    def release(self) -> None:
+        """Let go of it; the last one to do so ends the server."""
+        self._server.release()
+
+    def _acquire(self) -> EmbeddedServer:
+        from jobrunner.store.embedded import EmbeddedServer  # noqa: PLC0415 - see the module's first lines
+
+        return EmbeddedServer.acquire(self._folder)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(self._server.socket_path)
+            except OSError:
+                return False
+        return True
+
+
+def _embedded_maker(folder: _EmbeddedFolder) -> Callable[[], Awaitable[aconnection.AbstractConnection]]:
+    async def make() -> aconnection.AbstractConnection:
+        address = await asyncio.to_thread(folder.address)
+        return await _maker(address)()
+
+    return make
 
 
 def _maker(address: Address) -> Callable[[], Awaitable[aconnection.AbstractConnection]]:
@@ -189,6 +230,4 @@ def _cluster_options(address: Address) -> dict[str, object]:
 
 
 def _keepalive() -> dict[int, int]:
-    import socket  # noqa: PLC0415
-
     return {getattr(socket, name): value for name, value in KEEPALIVE_S.items() if hasattr(socket, name)}

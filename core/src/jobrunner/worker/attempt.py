@@ -14,7 +14,7 @@ import msgspec
 
 from jobrunner.errors import LeaseLostError
 from jobrunner.job import JobFacts
-from jobrunner.masking import redact
+from jobrunner.masking import redact, redact_json
 from jobrunner.queue import Queue
 from jobrunner.record import Counts, Record
 
@@ -183,8 +183,7 @@ class Attempt:
         """
         if self.stop is Stop.LEASE_LOST:
             raise LeaseLostError(f"job {self.id}: its lease was lost, so the step {name!r} was not stored")
-        if self.secrets:
-            value = redact(value.decode(), self.secrets).encode()
+        value = redact_json(value, self.secrets)
         await self._desk.save_step(self, msgspec.json.encode([name, msgspec.Raw(value)]))
 
     async def report(self, fraction: float, message: str) -> None:

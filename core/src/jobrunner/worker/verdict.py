@@ -14,7 +14,7 @@ import msgspec
 
 from jobrunner.backoff import Chance, asked_delay, crash_delays, delay_after
 from jobrunner.errors import Discard, JobTimeoutError, PayloadError, Retry, Snooze, Wish, WorkerLostError
-from jobrunner.masking import redact
+from jobrunner.masking import redact, redact_json
 from jobrunner.model import MAX_ERROR_TEXT
 from jobrunner.outcome import Cancelled, Completed, Failed, Lost, Outcome, Parked, Released, Retried, Snoozed
 from jobrunner.record import AttemptError, Crash, Note, Result
@@ -43,8 +43,7 @@ def completed(attempt: Attempt, value: object) -> Outcome:
         most = attempt.queue.max_result
         problem = f"the handler's result has {len(raw):,} bytes, and the queue takes {most:,}; return a reference instead"
         return _failed(attempt, ValueError(problem), given_up=True)
-    if attempt.secrets:
-        raw = redact(raw.decode(), attempt.secrets).encode()
+    raw = redact_json(raw, attempt.secrets)
     return Completed(result=msgspec.json.encode(Result(value=msgspec.Raw(raw))))
 
 
