@@ -27,9 +27,9 @@ class JobEvent(Event, frozen=True, kw_only=True):
     """The base of what happens to one job."""
 
     queue: str
-    job_id: str
     plugin: str = ""
     """The plugin that declares the queue; empty where it is not installed."""
+    job_id: str
     tenant: str = ""
     attempt: int = 0
     """The attempt's number, from 1: the handler's errors so far + 1; 0 where there was none."""

@@ -6,6 +6,7 @@ too. Payloads are never logged, and a full disk never reaches a job: a line that
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -68,13 +69,17 @@ class Logs:
 
     def observer(self) -> Callable[[Event], None]:
         """What tells events to this log: an implementation of `jobrunner_event` like any other."""
-        log = self._logger([])
+        log, write = self._logger([]), self._stream.write
 
-        def jobrunner_event(event: Event) -> None:
+        def as_text(event: Event) -> None:
             fields = msgspec.to_builtins(event)
             name = fields.pop("event")
             log.log(LEVELS[event.level], name, **fields)
 
+        def as_json(event: Event) -> None:
+            write(event_line(event))
+
+        jobrunner_event = as_json if self.json else as_text
         wanted = tuple(kind for kind in EVENTS if LEVELS[kind.level] >= self.level)
         jobrunner_event.__annotations__["event"] = _union(wanted)
         return jobrunner_event
@@ -110,6 +115,31 @@ class Logs:
         return logger
 
 
+def event_line(event: Event) -> str:
+    """An event as one line of JSON: its own encoding, with the level and a readable time put in its head.
+
+    Every attempt of a busy worker writes one, so it does not go through structlog: that costs five times as much.
+    """
+    try:
+        raw = msgspec.json.encode(event).decode()
+    except UnicodeEncodeError:  # a lone surrogate, in an error's text say
+        return _encode(_dated(None, event.level, msgspec.to_builtins(event)))
+    rest = raw.index(",", raw.index('"timestamp":'))
+    name = event.__struct_config__.tag
+    return f'{{"event":"{name}","level":"{event.level}","timestamp":"{_moment(event.timestamp)}"{raw[rest:]}'
+
+
+def _moment(at: float) -> str:
+    """A time as lines have it: UTC, to the millisecond."""
+    second = int(at)
+    return f"{_second(second)}.{int((at - second) * 1000):03d}Z"
+
+
+@functools.lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 class _Lines:
     """What structlog's wrapper writes to."""
 
@@ -119,9 +149,8 @@ class _Lines:
 
 def _dated(_: object, level: str, fields: Fields) -> Fields:
     at = fields.pop("timestamp", None)
-    moment = datetime.fromtimestamp(at, UTC) if isinstance(at, float) else datetime.now(UTC)
     fields["level"] = level
-    fields["timestamp"] = moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    fields["timestamp"] = _moment(at if isinstance(at, float) else datetime.now(UTC).timestamp())
     return fields
 
 
