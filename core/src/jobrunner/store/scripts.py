@@ -13,7 +13,7 @@ import re
 import msgspec
 
 SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
-    "enqueue": ("jobs", "wait", "later", "seen", "share", "wake", "stats", "tally", "meta", "events"),
+    "enqueue": ("jobs", "wait", "later", "seen", "share", "wake", "stats", "tally", "meta"),
     "exchange": (
         *("jobs", "wait", "later", "active", "lease", "attempts", "state", "done", "dead", "cancelled", "parked"),
         *("seen", "share", "wake", "stats", "tally", "meta", "events", "steps", "progress", "logs", "memory"),

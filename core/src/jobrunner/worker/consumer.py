@@ -108,7 +108,7 @@ class Consumer:
         self._ended: list[tuple[Attempt, Outcome]] = []
         self._news = asyncio.Event()
         self._look = True
-        self._due_s: float | None = None
+        self._due_at: float | None = None
         self._deadlines: deque[Attempt] = deque()
         self._alarm: asyncio.TimerHandle | None = None
         self._wanted_jobs = True
@@ -173,7 +173,7 @@ class Consumer:
         if self.on_change is not None and self.wants_jobs != self._wanted_jobs:
             self._wanted_jobs = self.wants_jobs
             self.on_change()
-        wait = POLL_S if self._due_s is None else min(POLL_S, self._due_s)
+        wait = POLL_S if self._due_at is None else min(POLL_S, max(0.0, self._due_at - self._clock.monotonic()))
         if self._ready:
             wait = min(wait, HELD_S)
         try:
@@ -202,9 +202,11 @@ class Consumer:
         self._serial += 1
         request = self._request(batch, want)
         begun = self._clock.monotonic()
+        self._look = False  # a wake-up that comes while this is under way sets it again, and must not be lost
         try:
             answer = await self._send(request)
         except BaseException:
+            self._look = True
             self._ended[:0] = batch  # said again with the next one; what was taken is answered 'already'
             raise
         if answer is None:  # the store remembers a later one: what it reserved will come back by its lease
@@ -212,9 +214,9 @@ class Consumer:
         now = self._clock.monotonic()
         self._pace.travelled(now - begun)
         self._settled(batch, answer.refused)
-        self._look = len(answer.jobs) >= want or answer.due_ms == 0
+        self._look |= len(answer.jobs) >= want or answer.due_ms == 0
         self._place.hungry = want > 0 and len(answer.jobs) >= want
-        self._due_s = answer.due_ms / 1000 + 0.001 if answer.due_ms > 0 else None
+        self._due_at = now + answer.due_ms / 1000 + 0.001 if answer.due_ms > 0 else None
         for job in answer.jobs:
             self._receive(job, request.nonce, answer.now_ms, begun)
         self._fill()

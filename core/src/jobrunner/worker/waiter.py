@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from jobrunner.errors import StoreError
 from jobrunner.store import calls
-from jobrunner.store.link import Link
 from jobrunner.store.store import Store
 from jobrunner.worker.consumer import Consumer
 from jobrunner.worker.health import Health
@@ -33,15 +32,20 @@ class Waiter:
     Args:
         consumers: Those that it wakes.
         store: The store, for its keys and for letting the blocked command go.
-        link: A link of its own for the blocked command.
+        own: A store of its own for the blocked command.
         health: Where failures are noted.
+        lets_go: Whether the server can be asked to let the blocked command go; in a cluster it cannot, since nobody
+            knows which node that is.
     """
 
-    def __init__(self, consumers: Sequence[Consumer], store: Store, link: Link, health: Health) -> None:
+    def __init__(
+        self, consumers: Sequence[Consumer], store: Store, own: Store, health: Health, *, lets_go: bool = True
+    ) -> None:
         self._by_key = {store.keys(consumer.queue.name)["wake"].encode(): consumer for consumer in consumers}
         self._store = store
-        self._link = link
+        self._own = own
         self._health = health
+        self._lets_go = lets_go
         self._client: object = None
         self._waiting_for: frozenset[bytes] = frozenset()
         self._changed = asyncio.Event()
@@ -82,11 +86,11 @@ class Waiter:
             await self._changed.wait()
             await asyncio.sleep(SETTLE_S)
             return
-        if self._client is None:
-            self._client = await self._link.send(["CLIENT", "ID"])
+        if self._client is None and self._lets_go:
+            self._client = await self._own.link.send(["CLIENT", "ID"])
         self._waiting_for = keys
         try:
-            reply = await self._link.send(["BLPOP", *sorted(keys), BLOCK_S], BLOCK_S + MARGIN_S)
+            reply = await self._own.link.send(["BLPOP", *sorted(keys), BLOCK_S], BLOCK_S + MARGIN_S)
         finally:
             self._waiting_for = frozenset()
         if not isinstance(reply, list):
@@ -97,5 +101,5 @@ class Waiter:
         consumer.wake()
 
     async def close(self) -> None:
-        """Close the link."""
-        await self._link.close()
+        """Close its store."""
+        await self._own.close()

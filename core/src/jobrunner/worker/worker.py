@@ -163,7 +163,7 @@ class Worker:
         self.consumers = [
             self._consumer(queue, store, executors[queue.name], desk, slots, notes) for queue in queues
         ]
-        waiter = Waiter(self.consumers, store, open_store(self._address, self._settings.prefix).link, self.health)
+        waiters = self._waiters(store)
         maintenance = Maintenance(
             self.consumers,
             store,
@@ -175,14 +175,13 @@ class Worker:
         leases = self._leases = Leases(self.consumers, self._open_sync, self.observers.tell, self.id)
         reporter = Reporter(store, self.health, self._report, self._declarations(queues))
         duties = Duties(self.id, self.observers)
-        for consumer in self.consumers:
-            consumer.on_change = waiter.poke
         await reporter.declare()
         leases.start()
         self._tell_started(about)
         served = [duties.start(f"consume {one.queue.name}", one.run) for one in self.consumers]
-        duties.start("wait", waiter.run)
-        duties.start("wait watch", waiter.watch)
+        for number, waiter in enumerate(waiters):
+            duties.start(f"wait {number}", waiter.run)
+            duties.start(f"wait watch {number}", waiter.watch)
         duties.start("notes", notes.run)
         duties.start("trim", maintenance.trim_forever)
         duties.start("report", reporter.run)
@@ -196,7 +195,8 @@ class Worker:
         await self.shutdown.asked.wait()
         await self._stop(duties, served)
         # The order: nobody wakes consumers any more, then nobody renews, then nobody is left to enqueue or to write.
-        await waiter.close()
+        for waiter in waiters:
+            await waiter.close()
         await leases.close()
         await children.close()
         threads.close()
@@ -214,7 +214,8 @@ class Worker:
                 timestamp=self.observers.now(), worker_id=self.id, reason=self.shutdown.reason, running=running, grace_s=grace
             )
         )
-        await duties.stop("wait", "wait watch", "burst", "abandoned", "quiet", "trim", "report")
+        waits = [f"wait{what} {number}" for number in range(len(self.consumers)) for what in ("", " watch")]
+        await duties.stop(*waits, "burst", "abandoned", "quiet", "trim", "report")
         for consumer in self.consumers:
             consumer.give_back()
         everything = asyncio.gather(*served)
@@ -263,6 +264,19 @@ class Worker:
             plugin=owner.name if owner else "",
             flush=notes.flush,
         )
+
+    def _waiters(self, store: Store) -> list[Waiter]:
+        """One for all queues; in a cluster one a queue, since a command may block on keys of one node only."""
+        one_node = self._address.kind != "cluster"
+        groups = [self.consumers] if one_node else [[consumer] for consumer in self.consumers]
+        waiters = []
+        for group in groups:
+            own = open_store(self._address, self._settings.prefix)
+            waiter = Waiter(group, store, own, self.health, lets_go=one_node)
+            for consumer in group:
+                consumer.on_change = waiter.poke
+            waiters.append(waiter)
+        return waiters
 
     def _open_sync(self) -> SyncStore:
         return open_sync_store(self._address, self._settings.prefix)

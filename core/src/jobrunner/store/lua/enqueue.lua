@@ -1,6 +1,6 @@
 -- enqueue: take in a batch of jobs, all or nothing. An id that is there already, or was lately, is never doubled.
 --
--- KEYS     jobs wait later seen share wake stats tally meta events
+-- KEYS     jobs wait later seen share wake stats tally meta
 -- ARGV     1 max_waiting: jobs waiting and delayed that the queue takes, 0 for any number
 --          then a job: id, when, record; 1 to 1000 jobs. `when` is 0 for now, a number of ms from now, or `@` and a
 --          time in ms. A record is a JSON array without its opening: `priority,"tenant",version,payload ...]`,
@@ -8,10 +8,11 @@
 -- Returns  {'ok', ids that were there with the same record or fingerprint}, {'conflict', ids that were there with
 --          another one}, or {'full', jobs waiting and delayed}; nothing is written in the last two cases
 --
+-- It is the one script whose cost a producer waits for, so it counts in one place only and adds no event.
 -- Its first write needs memory, so a full Redis refuses it before anything is changed (OOM).
--- uses: time order tally news
+-- uses: time order tally
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], seen = KEYS[4], share = KEYS[5], wake = KEYS[6],
-  stats = KEYS[7], tally = KEYS[8], meta = KEYS[9], events = KEYS[10]}
+  stats = KEYS[7], tally = KEYS[8], meta = KEYS[9]}
 local opening = '[' .. stamp .. ','
 local ids = {}
 for at = 2, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
@@ -24,7 +25,7 @@ end
 
 -- What is new? Everything is checked before anything is written.
 local stored = call('HMGET', keys.jobs, unpack(ids))
-local ended = call('EXISTS', keys.seen) == 1 and call('ZMSCORE', keys.seen, unpack(ids)) or {}
+local ended = call('ZMSCORE', keys.seen, unpack(ids))
 local batch, same, other, jobs, ready, heads, later, soonest = {}, {}, {}, {}, {}, {}, {}, nil
 for i, id in ipairs(ids) do
   local when, record = ARGV[3 * i], ARGV[3 * i + 1]
@@ -73,5 +74,5 @@ if #ready > 0 then line_up(keys, meta[1], ready, heads) end
 -- One token wakes one consumer; it is also told of a delayed job that is due before all others.
 if (#ready > 0 or sooner) and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end
 write_tally(keys.tally)
-tell(keys, {enqueued = fresh})
+call('HINCRBY', keys.stats, 'enqueued', fresh)
 return {'ok', same}

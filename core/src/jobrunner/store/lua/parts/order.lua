@@ -14,6 +14,14 @@ end
 
 -- Puts ids in line behind what their tenants have there already; heads[i] is the head of ids[i].
 local function line_up(keys, weighted, ids, heads)
+  if #ids == 1 and not weighted then -- a single enqueue, as below without its tables
+    local head = heads[1]
+    local base = base_of(head)
+    local tag = math.max(band_clock(keys.wait, base), tonumber(call('ZSCORE', keys.share, head) or 0))
+    call('ZADD', keys.share, int(tag + COST), head)
+    call('ZADD', keys.wait, int(tag), ids[1])
+    return
+  end
   local groups, group_of, line = {}, {}, {}
   for i, id in ipairs(ids) do
     local group = group_of[heads[i]]
