@@ -273,8 +273,18 @@ def state_of(part: str) -> State:
 def _call(
     name: str, keys: QueueKeys, args: Sequence[object], parse: Callable[[object], T], **own: str
 ) -> Call[T]:
-    wanted = SCRIPT_KEYS[name]
-    return Call(name, [len(wanted), *[own.get(part) or keys[part] for part in wanted], *args], parse)
+    return Call(name, [*_keys(name, keys, own), *args], parse)
+
+
+def _keys(name: str, keys: QueueKeys, own: Mapping[str, str]) -> tuple[object, ...]:
+    """The number of a script's keys, and the keys; remembered, for a producer's sake, where none is the call's own."""
+    known = keys.remembered.get(name)
+    if known is None:
+        wanted = SCRIPT_KEYS[name]
+        known = (len(wanted), *[own.get(part) or keys[part] for part in wanted])
+        if not own:
+            keys.remembered[name] = known
+    return known
 
 
 # ---- replies: lists of bytes, as the driver gives them ---------------------------------------------------------

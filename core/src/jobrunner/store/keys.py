@@ -59,11 +59,13 @@ class QueueKeys:
         InvalidNameError: Either cannot be part of a key.
     """
 
-    __slots__ = ("_names", "queue")
+    __slots__ = ("_names", "queue", "remembered")
 
     def __init__(self, prefix: str, queue: str) -> None:
         base = f"{check_prefix(prefix)}:{{{check_queue(queue)}}}:"
         self.queue = queue
+        self.remembered: dict[str, tuple[object, ...]] = {}
+        """Script -> its keys as they are sent."""
         self._names = {part: base + part for part in PARTS}
         self._names["memory"] = base + "memory:"
 
