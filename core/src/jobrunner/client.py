@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -317,8 +317,11 @@ class SyncClient(_Producer):
     ) -> SyncJobHandle:
         """Enqueue one job; see `Client.enqueue`."""
         options = Options(delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers)
-        if not self._book.knows(queue):
-            self._learn(queue)
+        return self.enqueue_with(queue, payload, options)
+
+    def enqueue_with(self, queue: str, payload: Payload, options: Options) -> SyncJobHandle:
+        """Enqueue one job with its options in one value; see `Client.enqueue`."""
+        self.learn(queue)
         draft = self._book.draft(queue, payload, options)
         known = self._send([draft])
         return SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
@@ -337,18 +340,54 @@ class SyncClient(_Producer):
     ) -> list[SyncJobHandle]:
         """Enqueue any number of jobs; see `Client.enqueue_many`."""
         options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
-        if not self._book.knows(queue):
-            self._learn(queue)
+        self.learn(queue)
         handles: list[SyncJobHandle] = []
-        for batch in batches(self._drafts(queue, payloads, options, job_ids)):
-            try:
-                known = self._send(batch)
-            except JobrunnerError as error:
-                raise BatchError(error, len(handles)) from error
+        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids)):
             handles += [
                 SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known) for draft in batch
             ]
         return handles
+
+    def learn(self, queue: str) -> None:
+        """Find out what is to be known of a queue, from a plugin here or from what workers declared.
+
+        Raises:
+            UnknownQueueError: Nobody knows it.
+        """
+        if self._book.knows(queue):
+            return
+        keys = self.store.fleet
+        declared = self._retried(looks.declared(keys, queue))
+        schema = self._retried(looks.schemas(keys, queue)) if declared else None
+        self._book.learn(queue, declared, schema)
+
+    def draft(self, queue: str, payload: Payload, options: Options) -> Draft:
+        """Check a job without sending it.
+
+        Raises:
+            PayloadError: The payload or an option does not fit.
+        """
+        self.learn(queue)
+        return self._book.draft(queue, payload, options)
+
+    def send_drafts(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, int]]:
+        """Send jobs of one queue that were checked before: for each batch how many are new, and how many it had.
+
+        Raises:
+            BatchError: The store refused a batch; it says how many jobs went in before.
+        """
+        for batch, known in self._sent(drafts):
+            yield len(batch) - len(known), len(batch)
+
+    def _sent(self, drafts: Sequence[Draft]) -> Iterator[tuple[list[Draft], set[str]]]:
+        done = 0
+        for batch in batches(drafts):
+            try:
+                known = self._send(batch)
+            except JobrunnerError as error:
+                raise BatchError(error, done) from error
+            done += len(batch)
+            yield batch, known
 
     def handle(self, queue: str, job_id: str) -> SyncJobHandle:
         """The handle of a job that was enqueued before, for its result."""
@@ -358,12 +397,6 @@ class SyncClient(_Producer):
         if name.startswith("_") or "plugins" not in self.__dict__:
             raise AttributeError(name)
         return Factory(self.plugins, name, self.enqueue)  # type: ignore[arg-type]  # its arguments are checked at the call
-
-    def _learn(self, queue: str) -> None:
-        keys = self.store.fleet
-        declared = self._retried(looks.declared(keys, queue))
-        schema = self._retried(looks.schemas(keys, queue)) if declared else None
-        self._book.learn(queue, declared, schema)
 
     def _send(self, drafts: Sequence[Draft]) -> set[str]:
         return self._answer(drafts, self._retried(self._call(self.store, drafts)))

@@ -17,6 +17,7 @@ from jobrunner.clock import Clock, SystemClock
 from jobrunner.declaration import Declaration, declare, payload_schema
 from jobrunner.errors import StoreError, UnknownQueueError
 from jobrunner.events import WorkerStarted, WorkerStopped, WorkerStopping
+from jobrunner.fleet import WorkerReport
 from jobrunner.logs import Logs
 from jobrunner.observers import Observer, Observers
 from jobrunner.plugins import Plugins, queue_concurrency
@@ -39,7 +40,7 @@ from jobrunner.worker.health import Health
 from jobrunner.worker.leases import Leases
 from jobrunner.worker.maintenance import Maintenance
 from jobrunner.worker.notes import Notes
-from jobrunner.worker.report import Reporter, WorkerReport
+from jobrunner.worker.report import Reporter
 from jobrunner.worker.resources import Resources
 from jobrunner.worker.shutdown import Shutdown
 from jobrunner.worker.slots import Slots
@@ -118,6 +119,11 @@ class Worker:
         observers += [(one.name, function) for one, function in plugins.implementing("jobrunner_event")]  # type: ignore[misc]  # implementations of jobrunner_event
         self.observers = Observers(observers, self._clock)
         self.health = Health(self.id, self.observers, self._clock)
+
+    @property
+    def left_behind(self) -> int:
+        """Handlers that did not end when they were told to, and still run."""
+        return sum(consumer.abandoned for consumer in self.consumers)
 
     async def run(self) -> int:
         """Serve until told to stop; the exit status.

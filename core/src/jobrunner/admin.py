@@ -1,0 +1,263 @@
+"""What people do with queues and jobs: look, pause, clear, retry, cancel, remove, promote.
+
+Every step is one bounded script or read. Nothing here ever touches a job that runs, but for asking it to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from jobrunner.declaration import Declaration
+from jobrunner.errors import JobNotFoundError, UnknownQueueError
+from jobrunner.fleet import WorkerReport
+from jobrunner.model import State
+from jobrunner.names import check_job_id, check_queue
+from jobrunner.plugins import Plugins
+from jobrunner.queue import Queue
+from jobrunner.record import Note
+from jobrunner.store import calls, looks
+from jobrunner.store.calls import MAX_BY_HAND
+from jobrunner.store.store import Store
+from jobrunner.views import Health, JobSummary, JobView, QueueStats, job_summary, job_view, queue_stats
+
+ALIVE_MS = 20_000
+"""Milliseconds since its last report for which a worker counts as alive: four reports."""
+
+WAITING_LONG_MS = 15 * 60_000
+"""Milliseconds that the first job in line may wait before its queue counts as degraded."""
+
+CLEAR_STEP = 500
+
+
+class Admin:
+    """People's side of a store.
+
+    Args:
+        store: The store.
+        plugins: Those that are installed here; they say how payloads are masked.
+    """
+
+    def __init__(self, store: Store, plugins: Plugins) -> None:
+        self.store = store
+        self.plugins = plugins
+
+    # ---- looking ---------------------------------------------------------------------------------------------
+
+    async def declarations(self) -> dict[str, Declaration]:
+        """Every queue that a worker has served or that a plugin here declares, by name."""
+        from_store = await self.store.run(looks.hash_of(self.store.fleet.queues))
+        found: dict[str, Declaration] = {}
+        for name, raw in from_store.items():
+            try:
+                found[name] = msgspec.json.decode(raw, type=Declaration)
+            except msgspec.MsgspecError:
+                found[name] = Declaration(name=name)
+        for name, queue in self.plugins.queues.items():
+            owner = self.plugins.owner(name)
+            found.setdefault(name, Declaration(name=name, plugin=owner.name if owner else "", priority=queue.priority))
+        return dict(sorted(found.items()))
+
+    async def workers(self) -> list[tuple[WorkerReport, bool]]:
+        """Every worker with whether it is alive, by id."""
+        now_ms = await self.store.run(calls.server_ms())
+        workers = []
+        for raw in (await self.store.run(looks.hash_of(self.store.fleet.workers))).values():
+            try:
+                report = msgspec.json.decode(raw, type=WorkerReport)
+            except msgspec.MsgspecError:
+                continue
+            workers.append((report, now_ms - report.seen_ms < ALIVE_MS))
+        return sorted(workers, key=lambda one: one[0].id)
+
+    async def stats(self, names: Sequence[str] = ()) -> list[QueueStats]:
+        """The numbers of some queues, or of all.
+
+        Raises:
+            UnknownQueueError: Nobody knows one of them.
+        """
+        declared = await self.declarations()
+        for name in names:
+            self._known(name, declared)
+        serving: dict[str, int] = {}
+        for report, alive in await self.workers():
+            for name in report.queues if alive else ():
+                serving[name] = serving.get(name, 0) + 1
+        stats = []
+        for name in names or declared:
+            keys, about = self.store.keys(name), declared[name]
+            counts = await self.store.run(calls.counts(keys))
+            totals = await self.store.run(looks.hash_of(keys["stats"]))
+            stats.append(
+                queue_stats(
+                    name,
+                    counts,
+                    totals,
+                    workers=serving.get(name, 0),
+                    plugin=about.plugin,
+                    priority=about.priority,
+                    concurrency=about.concurrency,
+                )
+            )
+        return stats
+
+    async def health(self) -> Health:
+        """How the queues are."""
+        stats = await self.stats()
+        problems = []
+        for one in stats:
+            if (one.waiting or one.delayed) and not one.workers:
+                problems.append(f"{one.name}: {one.waiting + one.delayed:,} jobs and no worker serves it")
+            if one.oldest_waiting_ms > WAITING_LONG_MS and not one.paused:
+                problems.append(f"{one.name}: the first job in line has waited for {one.oldest_waiting_ms // 60_000} minutes")
+        return Health(
+            status="degraded" if problems else "healthy",
+            total_jobs=sum(one.total for one in stats),
+            active_jobs=sum(one.active for one in stats),
+            failed_jobs=sum(one.failed for one in stats),
+            problems=problems,
+            queues=stats,
+        )
+
+    async def job(self, queue: str, job_id: str) -> JobView:
+        """Everything that may be seen of one job.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+        """
+        found = looks.found(await self.store.run_many(looks.job(self.store.keys(check_queue(queue)), check_job_id(job_id))))
+        if found.record is None:
+            raise JobNotFoundError(f"there is no job {job_id} in {queue}; it may have ended and been trimmed")
+        return job_view(queue, job_id, found, self._installed(queue))
+
+    async def logs(self, queue: str, job_id: str) -> list[dict[str, object]]:
+        """The log lines that are kept with a job, oldest first.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+        """
+        await self.job(queue, job_id)
+        raw = (await self.store.run(looks.field(self.store.keys(queue), "logs", [job_id])))[0] or b""
+        lines = []
+        for line in raw.splitlines():
+            try:
+                lines.append(msgspec.json.decode(line, type=dict[str, object]))
+            except msgspec.MsgspecError:
+                continue
+        return lines
+
+    async def page(self, queue: str, state: State, *, start: int = 0, limit: int = 50) -> list[JobSummary]:
+        """A page of a state's jobs: those that wait in the order they will run, the others newest first.
+
+        Args:
+            queue: The queue.
+            state: The state.
+            start: How many to skip.
+            limit: 1 to 500.
+        """
+        keys = self.store.keys(check_queue(queue))
+        entries = await self.store.run(looks.page(keys, state, start=start, limit=limit))
+        ids = [job_id for job_id, _ in entries]
+        if not ids:
+            return []
+        records = await self.store.run(looks.records(keys, ids))
+        runs = await self.store.run(looks.field(keys, "attempts", ids))
+        journals = await self.store.run(looks.field(keys, "state", ids))
+        return [
+            job_summary(job_id, state, score, record, run, journal)
+            for (job_id, score), record, run, journal in zip(entries, records, runs, journals, strict=True)
+        ]
+
+    # ---- moving jobs -----------------------------------------------------------------------------------------
+
+    async def retry(self, queue: str, ids: Sequence[str]) -> list[str]:
+        """Put failed, cancelled or parked jobs in line again, their attempts forgiven; those that were moved."""
+        moved = []
+        for state in (State.FAILED, State.CANCELLED, State.PARKED):
+            moved += await self._moved(queue, state, ids, forgive=True)
+        return moved
+
+    async def promote(self, queue: str, ids: Sequence[str]) -> list[str]:
+        """Let delayed jobs start now; those that were moved."""
+        return await self._moved(queue, State.DELAYED, ids, forgive=False)
+
+    async def retry_all(self, queue: str, state: State) -> AsyncIterator[int]:
+        """Put all jobs of a state in line again, a step at a time; how many each step moved."""
+        left = (await self.store.run(calls.counts(self.store.keys(queue)))).of(state)
+        while left > 0:
+            entries = await self.store.run(looks.page(self.store.keys(queue), state, start=0, limit=MAX_BY_HAND))
+            moved = await self._moved(queue, state, [job_id for job_id, _ in entries], forgive=state is not State.DELAYED)
+            if not moved:
+                return
+            left -= len(moved)
+            yield len(moved)
+
+    async def cancel(self, queue: str, ids: Sequence[str], reason: str = "") -> dict[str, str]:
+        """Stop jobs; a verdict each: `cancelled`, `requested` (it runs, and is told), `ended` or `missing`."""
+        keys, verdicts = self.store.keys(check_queue(queue)), {}
+        line = " ".join(reason.split())[:500] or "cancelled by hand"
+        entry = msgspec.json.encode(Note(what="cancelled", reason=line))
+        for part in _parts(ids):
+            answer = await self.store.run(calls.cancel(keys, part, reason=line, entry=entry))
+            verdicts |= dict(zip(part, answer, strict=True))
+        return verdicts
+
+    async def remove(self, queue: str, ids: Sequence[str]) -> list[str]:
+        """Delete jobs that are not running, and all that is known of them; those that were removed."""
+        removed = []
+        for part in _parts(ids):
+            removed += await self.store.run(calls.remove(self.store.keys(check_queue(queue)), part))
+        return removed
+
+    async def clear(self, queue: str, state: State) -> AsyncIterator[int]:
+        """Delete the jobs that a state had when this began, a step at a time; how many each step deleted."""
+        keys = self.store.keys(check_queue(queue))
+        left = (await self.store.run(calls.counts(keys))).of(state)
+        while left > 0:
+            step = min(CLEAR_STEP, left)
+            gone = await self.store.run(calls.trim(keys, state, keep=0, keep_ms=-1, limit=step))
+            if not gone:
+                return
+            left -= gone
+            yield gone
+
+    async def pause(self, queue: str) -> None:
+        """Let no further job of a queue start."""
+        await self.store.run(calls.command("HSET", self.store.keys(check_queue(queue))["meta"], "paused", 1))
+
+    async def resume(self, queue: str) -> None:
+        """Let a queue's jobs start again, and wake a worker."""
+        keys = self.store.keys(check_queue(queue))
+        await self.store.run(calls.command("HDEL", keys["meta"], "paused"))
+        await self.store.run(calls.command("LPUSH", keys["wake"], 1))
+
+    async def check_known(self, queue: str) -> None:
+        """Refuse a queue that neither a plugin here nor a worker ever declared.
+
+        Raises:
+            UnknownQueueError: Nobody knows it.
+        """
+        if self.plugins.owner(check_queue(queue)) is None:
+            self._known(queue, await self.declarations())
+
+    async def _moved(self, queue: str, state: State, ids: Sequence[str], *, forgive: bool) -> list[str]:
+        moved = []
+        for part in _parts(ids):
+            moved += await self.store.run(calls.retry(self.store.keys(check_queue(queue)), state, part, forgive=forgive))
+        return moved
+
+    def _installed(self, queue: str) -> Queue | None:
+        owner = self.plugins.owner(queue)
+        return owner.queues[queue] if owner else None
+
+    @staticmethod
+    def _known(queue: str, declared: dict[str, Declaration]) -> None:
+        if check_queue(queue) not in declared:
+            raise UnknownQueueError(f"there is no queue {queue!r} (known: {', '.join(declared) or 'none'})")
+
+
+def _parts(ids: Sequence[str]) -> list[list[str]]:
+    """Ids in parts that the scripts take, each checked and named once."""
+    listed = list(dict.fromkeys(check_job_id(job_id) for job_id in ids))
+    return [listed[start : start + MAX_BY_HAND] for start in range(0, len(listed), MAX_BY_HAND)]

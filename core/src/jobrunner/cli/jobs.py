@@ -1,0 +1,245 @@
+"""`jobrunner jobs`: look at jobs, and move them by hand."""
+
+from __future__ import annotations
+
+import click
+
+from jobrunner.admin import Admin
+from jobrunner.cli.output import json_option, print_json, print_table, span, when
+from jobrunner.cli.scene import Scene, asynchronous, pass_scene
+from jobrunner.model import State
+from jobrunner.views import Happening, JobView
+
+STATES = [state.value for state in State]
+
+
+@click.group()
+def jobs() -> None:
+    """Look at jobs, and move them by hand."""
+
+
+@jobs.command("list", epilog="Examples:  jobrunner jobs list publish.dispatch --state failed   |   ... --limit 10 --json")
+@click.argument("queue")
+@click.option("--state", type=click.Choice(STATES), default="waiting", show_default=True)
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--skip", type=click.IntRange(0), default=0, help="Leave out so many first.")
+@json_option()
+@pass_scene
+@asynchronous
+async def list_(scene: Scene, *, queue: str, state: str, limit: int, skip: int, as_json: bool) -> int:
+    """List the jobs of a state: those that wait in the order they will run, the others newest first."""
+    async with scene.admin() as admin:
+        await admin.check_known(queue)
+        found = await admin.page(queue, State(state), start=skip, limit=limit)
+    if as_json:
+        print_json(found)
+        return 0
+    label = {"delayed": "due", "active": "lease until", "waiting": ""}.get(state, "since" if state == "parked" else "ended")
+    rows = [(one.id, one.tenant, one.priority, one.attempt or "", when(one.enqueued_at), when(one.score_at), one.last_error) for one in found]
+    columns = ("id", "tenant", "priority", "attempt", "enqueued", label, "last error")
+    print_table(columns, rows, numbers=("priority", "attempt"), empty=f"{queue} has no {state} job")
+    return 0
+
+
+@jobs.command()
+@click.argument("queue")
+@click.argument("job_id", metavar="ID")
+@json_option()
+@pass_scene
+@asynchronous
+async def show(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
+    """Show everything that may be seen of one job; secrets are masked."""
+    async with scene.admin() as admin:
+        job = await admin.job(queue, job_id)
+    if as_json:
+        print_json(job)
+        return 0
+    facts = [
+        ("state", job.state),
+        ("tenant", job.tenant),
+        ("priority", job.priority),
+        ("attempt", job.attempt),
+        ("runs", job.runs),
+        ("crashes", job.crashes or None),
+        ("enqueued", when(job.enqueued_at)),
+        ("due", when(job.due_at)),
+        ("lease until", when(job.lease_until)),
+        ("worker", job.worker),
+        ("to stop", job.cancel_reason),
+        ("ended", when(job.ended_at)),
+        ("progress", None if job.progress is None else f"{job.progress:.0%} {job.progress_message}"),
+        ("headers", job.headers or None),
+        ("payload", _json(job.payload)),
+        ("result", None if job.result is None else _json(job.result)),
+        *[("step " + name, _json(value)) for name, value in job.steps.items()],
+    ]
+    click.echo(f"{job.queue} {job.id}")
+    print_table(("", ""), [(f"  {name}", value) for name, value in facts if value not in (None, "")])
+    for one in job.history:
+        click.echo(f"  {_story(one)}")
+        if one.traceback:
+            click.echo("\n".join("    " + line for line in one.traceback.splitlines()))
+    return 0
+
+
+@jobs.command()
+@click.argument("queue")
+@click.argument("job_id", metavar="ID")
+@pass_scene
+@asynchronous
+async def explain(scene: Scene, *, queue: str, job_id: str) -> int:
+    """Say in plain words why a job stands where it stands."""
+    async with scene.admin() as admin:
+        job = await admin.job(queue, job_id)
+        for line in await _reasons(admin, job):
+            click.echo(line)
+    return 0
+
+
+@jobs.command()
+@click.argument("queue")
+@click.argument("job_id", metavar="ID")
+@json_option()
+@pass_scene
+@asynchronous
+async def logs(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
+    """Print the log lines that are kept with a job, oldest first."""
+    async with scene.admin() as admin:
+        lines = await admin.logs(queue, job_id)
+    for line in lines:
+        if as_json:
+            print_json(line)
+        else:
+            rest = " ".join(f"{key}={value}" for key, value in line.items() if key not in ("timestamp", "level", "event"))
+            text = f"{line.get('timestamp', '')} {str(line.get('level', '')):7} {line.get('event', '')} {rest}".rstrip()
+            click.echo("".join(char if char.isprintable() else repr(char)[1:-1] for char in text))
+    if not lines:
+        click.echo(f"no line is kept with job {job_id}", err=True)
+    return 0
+
+
+@jobs.command(epilog="Examples:  jobrunner jobs retry publish.dispatch ID   |   jobrunner jobs retry publish.dispatch --all failed")
+@click.argument("queue")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--all", "state", type=click.Choice(["failed", "cancelled", "parked"]), help="All jobs of this state.")
+@pass_scene
+@asynchronous
+async def retry(scene: Scene, *, queue: str, ids: tuple[str, ...], state: str | None) -> int:
+    """Put failed, cancelled or parked jobs in line again, with their attempts forgiven."""
+    if bool(ids) == bool(state):
+        raise click.UsageError("name the jobs, or --all failed")
+    async with scene.admin() as admin:
+        await admin.check_known(queue)
+        if state:
+            moved = 0
+            async for step in admin.retry_all(queue, State(state)):
+                moved += step
+            click.echo(f"{moved:,} {state} jobs of {queue} are in line again")
+            return 0
+        return _told("in line again", ids, await admin.retry(queue, ids), "is not failed, cancelled or parked")
+
+
+@jobs.command()
+@click.argument("queue")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@pass_scene
+@asynchronous
+async def promote(scene: Scene, *, queue: str, ids: tuple[str, ...]) -> int:
+    """Let delayed jobs start now."""
+    async with scene.admin() as admin:
+        await admin.check_known(queue)
+        return _told("in line", ids, await admin.promote(queue, ids), "is not delayed")
+
+
+@jobs.command(epilog="Example:  jobrunner jobs cancel publish.dispatch ID --reason 'the customer left'")
+@click.argument("queue")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--reason", default="", help="Told to the handler and kept with the job.")
+@pass_scene
+@asynchronous
+async def cancel(scene: Scene, *, queue: str, ids: tuple[str, ...], reason: str) -> int:
+    """Stop jobs: one that waits at once, one that runs is asked to and stops within seconds."""
+    async with scene.admin() as admin:
+        await admin.check_known(queue)
+        verdicts = await admin.cancel(queue, ids, reason)
+    words = {
+        "cancelled": "cancelled",
+        "requested": "runs, and was asked to stop",
+        "ended": "had ended before",
+        "missing": "is not there",
+    }
+    for job_id, verdict in verdicts.items():
+        click.echo(f"{job_id} {words[verdict]}")
+    return 0 if all(verdict in ("cancelled", "requested") for verdict in verdicts.values()) else 1
+
+
+@jobs.command()
+@click.argument("queue")
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@pass_scene
+@asynchronous
+async def remove(scene: Scene, *, queue: str, ids: tuple[str, ...]) -> int:
+    """Delete jobs and all that is known of them; one that runs must be cancelled first."""
+    async with scene.admin() as admin:
+        await admin.check_known(queue)
+        return _told("removed", ids, await admin.remove(queue, ids), "is not there, or runs: cancel it first")
+
+
+def _told(done: str, ids: tuple[str, ...], moved: list[str], otherwise: str) -> int:
+    for job_id in dict.fromkeys(ids):
+        click.echo(f"{job_id} {'is ' + done if job_id in moved else otherwise}")
+    return 0 if set(ids) <= set(moved) else 1
+
+
+def _json(value: object) -> str:
+    import msgspec
+
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _story(one: Happening) -> str:
+    parts = [when(one.at), one.what]
+    if one.attempt:
+        parts.append(f"attempt {one.attempt}")
+    if one.error_type:
+        parts.append(f"{one.error_type}: {' '.join(one.message.split())}")
+    elif one.message:
+        parts.append(one.message)
+    if one.worker:
+        parts.append(f"worker {one.worker}")
+    if one.delay_ms:
+        parts.append(f"next in {span(one.delay_ms)}")
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in "  ".join(parts))
+
+
+async def _reasons(admin: Admin, job: JobView) -> list[str]:
+    """Why a job stands where it stands."""
+    (stats,) = await admin.stats([job.queue])
+    lines = []
+    match job.state:
+        case "waiting":
+            lines.append(f"it waits in line with {stats.waiting:,} jobs of {job.queue}; the first has waited for {span(stats.oldest_waiting_ms)}")
+            if stats.paused:
+                lines.append(f"the queue is paused: `jobrunner resume {job.queue}` lets it go on")
+            if not stats.workers:
+                lines.append("no live worker serves the queue: start one with `jobrunner run`")
+            else:
+                lines.append(f"{stats.workers} workers serve the queue, and {stats.active:,} jobs run")
+        case "delayed":
+            last = job.history[-1] if job.history else None
+            why = f"after {last.what}: {last.error_type or last.message}" if last else "as its producer asked"
+            lines.append(f"it is due at {when(job.due_at)}, {why}")
+        case "active":
+            lines.append(f"it runs on {job.worker}, attempt {job.attempt}; its lease ends at {when(job.lease_until)} unless it is renewed")
+            if job.cancel_reason:
+                lines.append(f"it was asked to stop: {job.cancel_reason}")
+        case "parked":
+            lines.append(f"it is held back: {job.history[-1].message if job.history else 'no reason is recorded'}")
+        case "lost":
+            lines.append("it has a record and is in no list: `jobrunner doctor` looks for such jobs")
+        case _:
+            lines.append(f"it {job.state} at {when(job.ended_at)}")
+            last = job.history[-1] if job.history else None
+            if last and last.what != "result":
+                lines.append(_story(last))
+    return lines

@@ -1,0 +1,85 @@
+"""What commands print: tables that line up, colours at a terminal, plain text in a pipe, JSON for machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+PIPE_WIDTH = 10_000
+"""Columns of a table in a pipe: it is for programs, and is never wrapped."""
+
+
+def json_option() -> object:
+    """The `--json` of every listing."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def print_json(value: object) -> None:
+    """Print a value as one line of JSON."""
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = "") -> None:
+    """Print rows under their columns.
+
+    Args:
+        columns: The headings.
+        rows: A value a column.
+        numbers: The headings whose values stand at the right.
+        empty: Printed where there is no row.
+    """
+    listed = [[_text(value) for value in row] for row in rows]
+    if not listed:
+        click.echo(empty, err=True)
+        return
+    console = stdout()
+    if not console.is_terminal:  # plain columns that line up, nothing else
+        widths = [max(len(column), *[len(row[at]) for row in listed]) for at, column in enumerate(columns)]
+        for row in [list(columns), *listed]:
+            cells = [
+                cell.rjust(width) if column in numbers else cell.ljust(width)
+                for cell, width, column in zip(row, widths, columns, strict=True)
+            ]
+            click.echo("  ".join(cells).rstrip())
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in listed:
+        table.add_row(*row)
+    console.print(table, markup=False)
+
+
+def stdout() -> Console:
+    """Standard output as rich sees it."""
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, markup=False)
+
+
+def when(ms: int | None) -> str:
+    """A time of the store in this machine's zone, to the second."""
+    if not ms:
+        return ""
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(ms: int) -> str:
+    """A length of time as people say it: `850 ms`, `12.4 s`, `3 min`, `5 h`, `2 d`."""
+    if ms < 0:
+        return ""
+    for limit, divisor, unit in ((1000, 1, "ms"), (60_000, 1000, "s"), (3_600_000, 60_000, "min"), (86_400_000, 3_600_000, "h")):
+        if ms < limit:
+            value = ms / divisor
+            return f"{value:.1f} {unit}" if unit == "s" and value < 60 else f"{value:.0f} {unit}"  # noqa: PLR2004 - a minute
+    return f"{ms / 86_400_000:.0f} d"
+
+
+def _text(value: object) -> str:
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else "" if value is None else str(value)
+    # Text from the store may hold anything; what a terminal would obey is shown instead.
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -1,0 +1,105 @@
+"""`jobrunner run`: a worker, or several."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from jobrunner.cli.scene import Scene, pass_scene
+
+if TYPE_CHECKING:
+    from jobrunner.worker.worker import Worker
+
+
+@click.command(epilog="Examples:  jobrunner run --plugin publish   |   jobrunner run --burst   |   jobrunner run --processes 4")
+@click.option("--plugin", "plugin_names", multiple=True, metavar="NAME", help="A plugin by name, .py file or module; all installed ones by default.")
+@click.option("--queue", "queue_names", multiple=True, metavar="NAME", help="Serve only this queue; may be given several times.")
+@click.option("--concurrency", type=click.IntRange(1, 100_000), help="Jobs at once over all queues; each queue's own bound holds too.")
+@click.option("--processes", type=click.IntRange(1, 256), default=1, help="Worker processes under one supervisor.")
+@click.option("--burst", is_flag=True, help="End when nothing is left but jobs that are scheduled for later.")
+@click.option("--grace", type=click.FloatRange(0, 86_400), help="Seconds that running jobs get at a stop; JOBRUNNER_GRACE, 25 by default.")
+@click.option("--log-format", type=click.Choice(["auto", "json", "console"]), help="JOBRUNNER_LOG_FORMAT; auto is console at a terminal.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="JOBRUNNER_LOG_LEVEL; info by default.")
+@click.option("--fail-on-failed", is_flag=True, help="With --burst: exit 1 if a job failed.")
+@pass_scene
+def run(
+    scene: Scene,
+    *,
+    plugin_names: tuple[str, ...],
+    queue_names: tuple[str, ...],
+    concurrency: int | None,
+    processes: int,
+    burst: bool,
+    grace: float | None,
+    log_format: str | None,
+    log_level: str | None,
+    fail_on_failed: bool,
+) -> int:
+    """Run a worker: take jobs, run their handlers, say what became of them.
+
+    SIGTERM or Ctrl-C stop it in order: what runs gets its grace, what does not end goes back to its queue. A second Ctrl-C
+    or SIGQUIT does not wait. SIGUSR1 lets it take no more jobs.
+    """
+    import msgspec
+
+    settings = scene.settings
+    settings = msgspec.structs.replace(
+        settings, log_format=log_format or settings.log_format, log_level=log_level or settings.log_level
+    )
+    if processes > 1:
+        from jobrunner.worker.supervisor import Supervisor
+
+        return Supervisor(processes, settings=settings, grace=settings.grace if grace is None else grace).run()
+
+    from jobrunner.logs import Logs
+    from jobrunner.worker.worker import Worker, WorkerOptions
+
+    names = plugin_names or settings.plugins
+    index = scene.environ.get("JOBRUNNER_WORKER_INDEX", "")
+    worker = Worker(
+        scene.plugins(plugin_names),
+        scene.address,
+        settings,
+        scene.environ,
+        WorkerOptions(
+            queues=queue_names or None,
+            concurrency=concurrency,
+            burst=burst,
+            grace=settings.grace if grace is None else grace,
+            index=int(index) if index.isdecimal() else None,
+            plugin_names=names,
+        ),
+        Logs(settings),
+    )
+    status = _serve(worker)
+    if burst and worker.burst is not None and worker.burst.scheduled:
+        click.echo(f"{worker.burst.scheduled:,} jobs are scheduled for later", err=True)
+    failed = sum(consumer.totals.failed for consumer in worker.consumers)
+    if burst and fail_on_failed and failed:
+        click.echo(f"{failed:,} jobs failed", err=True)
+        status = status or 1
+    if worker.left_behind:  # a handler that ignores everything would keep the interpreter from ending
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _serve(worker: Worker) -> int:
+    """Run a worker on a loop of its own, without waiting for handlers that were left behind."""
+    import asyncio
+    import gc
+
+    gc.freeze()  # what was imported is never collected, and need not be looked through again
+    loop = asyncio.new_event_loop()
+    try:
+        status = loop.run_until_complete(worker.run())
+        if not worker.left_behind:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        if not worker.left_behind:
+            loop.close()
+    return status

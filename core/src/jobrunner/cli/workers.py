@@ -1,0 +1,39 @@
+"""`jobrunner workers`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from jobrunner.cli.output import json_option, print_json, print_table, span
+from jobrunner.cli.scene import Scene, asynchronous, pass_scene
+
+
+@click.command()
+@json_option()
+@pass_scene
+@asynchronous
+async def workers(scene: Scene, *, as_json: bool) -> int:
+    """List the workers: what they serve, and how they feel."""
+    async with scene.admin() as admin:
+        found = await admin.workers()
+    if as_json:
+        print_json([report for report, _ in found])
+        return 0
+    now_ms = int(time.time() * 1000)
+    rows = [
+        (
+            report.id,
+            "alive" if alive and not report.stopping else "stopping" if alive else "silent",
+            ", ".join(f"{name} ({number})" for name, number in report.queues.items()),
+            *(report.running, report.completed, report.failed),
+            f"{report.loop_lag_ms} ms",
+            f"{report.store_ms:.1f} ms",
+            span(now_ms - report.started_ms),
+        )
+        for report, alive in found
+    ]
+    columns = ("worker", "", "queues", "running", "completed", "failed", "loop lag", "store", "up")
+    print_table(columns, rows, numbers=columns[3:], empty="no worker has reported; start one with `jobrunner run`")
+    return 0

@@ -1,0 +1,255 @@
+"""What people and programs see of queues, jobs and workers: the objects of every listing, camelCase as JSON.
+
+Payloads are masked here, and nowhere later: a view holds nothing that may not be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from jobrunner.errors import PayloadError
+from jobrunner.masking import MASK, masked
+from jobrunner.model import State
+from jobrunner.queue import Queue
+from jobrunner.record import AttemptError, Counts, Crash, Note, Record, Result, decode_counts, decode_journal, decode_record
+from jobrunner.store.calls import Counts as StateCounts
+from jobrunner.store.looks import Found
+
+
+class QueueStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A queue's numbers. `total` is the sum of all states; `oldest_waiting_ms` is -1 where nothing waits."""
+
+    name: str
+    waiting: int
+    active: int
+    completed: int
+    failed: int
+    total: int
+    delayed: int
+    cancelled: int
+    parked: int
+    completed_total: int
+    failed_total: int
+    oldest_waiting_ms: int
+    paused: bool
+    workers: int
+    plugin: str = ""
+    priority: int = 0
+    concurrency: int = 0
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How the queues are: `healthy`, `degraded` or `unhealthy`, with what is wrong in plain words."""
+
+    status: str
+    total_jobs: int
+    active_jobs: int
+    failed_jobs: int
+    problems: list[str]
+    queues: list[QueueStats]
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A line of a job's history: `error`, `crash`, `result`, `snoozed`, `parked` or `cancelled`."""
+
+    at: int
+    """ms since 1970, by the store's clock."""
+    what: str
+    attempt: int = 0
+    error_type: str = ""
+    message: str = ""
+    traceback: str = ""
+    fingerprint: str = ""
+    duration_ms: int = 0
+    delay_ms: int = 0
+    worker: str = ""
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Everything that may be seen of one job."""
+
+    id: str
+    queue: str
+    state: str
+    tenant: str
+    priority: int
+    attempt: int
+    runs: int
+    crashes: int
+    enqueued_at: int
+    """ms since 1970, by the store's clock."""
+    due_at: int | None = None
+    """For a delayed job: when it may start."""
+    ended_at: int | None = None
+    lease_until: int | None = None
+    worker: str = ""
+    cancel_reason: str = ""
+    version: int = 1
+    headers: dict[str, str] = {}
+    payload: object = None
+    result: object = None
+    progress: float | None = None
+    progress_message: str = ""
+    steps: dict[str, object] = {}
+    history: list[Happening] = []
+
+
+class JobSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A job in a list."""
+
+    id: str
+    state: str
+    tenant: str
+    priority: int
+    attempt: int
+    enqueued_at: int
+    score_at: int | None
+    """When it is due, when its lease ends, or when it ended; null while it waits."""
+    last_error: str = ""
+
+
+def job_view(queue_name: str, job_id: str, found: Found, queue: Queue | None) -> JobView:
+    """A job as it may be seen."""
+    record = decode_record(found.record or b'[0,0,"",0,null]')
+    counts = decode_counts(found.attempts)
+    score = int(next(iter(found.scores.values()), 0))
+    state = found.state
+    lease = (found.lease or b"").decode("utf-8", "replace")
+    held, _, reason = lease.partition("\n")
+    holder = held.split(" ")
+    journal = decode_journal(found.journal)
+    results = [d.entry for d in journal if isinstance(d.entry, Result)]
+    progress, message = _progress(found.progress)
+    return JobView(
+        id=job_id,
+        queue=queue_name,
+        state=state.value if state else "lost",
+        tenant=record.tenant,
+        priority=record.priority,
+        attempt=counts.errors + (1 if state is State.ACTIVE else 0),
+        runs=counts.runs + (1 if state is State.ACTIVE else 0),
+        crashes=counts.crashes,
+        enqueued_at=record.at_ms,
+        due_at=score if state is State.DELAYED else None,
+        ended_at=score if state and state.ended else None,
+        lease_until=score if state is State.ACTIVE else None,
+        worker=holder[2] if len(holder) > 2 else "",  # noqa: PLR2004 - nonce, tenant, worker, since
+        cancel_reason=reason,
+        version=record.version,
+        headers=record.headers or {},
+        payload=masked_payload(record, queue),
+        result=msgspec.json.decode(results[-1].value) if results else None,
+        progress=progress,
+        progress_message=message,
+        steps=_steps(found.steps),
+        history=[_happening(d.at_ms, d.entry) for d in journal],
+    )
+
+
+def job_summary(job_id: str, state: State, score: float, raw: bytes | None, runs: bytes | None, journal: bytes | None) -> JobSummary:
+    """A job as a list has it."""
+    record = decode_record(raw or b'[0,0,"",0,null]')
+    counts: Counts = decode_counts(runs)
+    entries = [d.entry for d in decode_journal(journal)]
+    error = next((_one_line(entry) for entry in reversed(entries) if isinstance(entry, (AttemptError, Crash))), "")
+    return JobSummary(
+        id=job_id,
+        state=state.value,
+        tenant=record.tenant,
+        priority=record.priority,
+        attempt=counts.errors + (1 if state is State.ACTIVE else 0),
+        enqueued_at=record.at_ms,
+        score_at=None if state is State.WAITING else int(score),
+        last_error=error,
+    )
+
+
+def masked_payload(record: Record, queue: Queue | None) -> object:
+    """A payload with its secrets masked; hidden whole where nobody here knows which they are."""
+    if queue is None:
+        return f"{MASK} (install the queue's plugin to see it)"
+    plain = msgspec.json.decode(record.payload)
+    if record.version != queue.version:
+        return plain if not queue.has_secrets else f"{MASK} (payload version {record.version}, and this plugin knows {queue.version})"
+    try:
+        queue.codec.decode(record.payload)
+    except PayloadError as error:
+        return f"{MASK} (it does not fit the queue: {error.field or 'payload'}: {error.problem})"
+    return masked(plain, queue.payload)
+
+
+def queue_stats(
+    name: str, counts: StateCounts, totals: dict[str, bytes], *, workers: int, plugin: str = "", priority: int = 0, concurrency: int = 0
+) -> QueueStats:
+    """A queue's numbers, put together."""
+    return QueueStats(
+        name=name,
+        waiting=counts.waiting,
+        active=counts.active,
+        completed=counts.completed,
+        failed=counts.failed,
+        total=counts.total,
+        delayed=counts.delayed,
+        cancelled=counts.cancelled,
+        parked=counts.parked,
+        completed_total=int(totals.get("completed", 0)),
+        failed_total=int(totals.get("failed", 0)) + int(totals.get("buried", 0)),
+        oldest_waiting_ms=counts.oldest_ms,
+        paused=counts.paused,
+        workers=workers,
+        plugin=plugin,
+        priority=priority,
+        concurrency=concurrency,
+    )
+
+
+def _happening(at: int, entry: AttemptError | Crash | Note | Result) -> Happening:
+    match entry:
+        case AttemptError():
+            return Happening(
+                at=at,
+                what="error",
+                attempt=entry.attempt,
+                error_type=entry.error_type,
+                message=entry.message,
+                traceback=entry.traceback,
+                fingerprint=entry.fingerprint,
+                duration_ms=entry.duration_ms,
+                delay_ms=entry.delay_ms or 0,
+                worker=entry.worker,
+            )
+        case Crash():
+            return Happening(at=at, what="buried" if entry.buried else "crash", worker=entry.worker)
+        case Note():
+            return Happening(at=at, what=entry.what, message=entry.reason, delay_ms=entry.delay_ms)
+        case Result():
+            return Happening(at=at, what="result")
+
+
+def _one_line(entry: AttemptError | Crash) -> str:
+    if isinstance(entry, Crash):
+        return "its worker was lost"
+    first: Sequence[str] = entry.message.splitlines() or [""]
+    return f"{entry.error_type}: {first[0]}"[:200]
+
+
+def _progress(raw: bytes | None) -> tuple[float | None, str]:
+    _, _, told = (raw or b"").partition(b" ")
+    try:
+        fraction, message = msgspec.json.decode(told, type=tuple[float, str])
+    except msgspec.MsgspecError:
+        return None, ""
+    return fraction, message
+
+
+def _steps(raw: bytes | None) -> dict[str, object]:
+    steps: dict[str, object] = {}
+    for line in (raw or b"").splitlines():
+        try:
+            name, value = msgspec.json.decode(line, type=tuple[str, object])
+        except msgspec.MsgspecError:
+            continue
+        steps.setdefault(name, value)
+    return steps
