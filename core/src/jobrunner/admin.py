@@ -108,7 +108,8 @@ class Admin:
         problems = []
         for one in stats:
             if (one.waiting or one.delayed) and not one.workers:
-                problems.append(f"{one.name}: {one.waiting + one.delayed:,} jobs and no worker serves it")
+                left = one.waiting + one.delayed
+                problems.append(f"{one.name}: {left:,} {'job is' if left == 1 else 'jobs are'} there and no worker serves the queue")
             if one.oldest_waiting_ms > WAITING_LONG_MS and not one.paused:
                 problems.append(f"{one.name}: the first job in line has waited for {one.oldest_waiting_ms // 60_000} minutes")
         return Health(

@@ -116,6 +116,7 @@ def job_view(queue_name: str, job_id: str, found: Found, queue: Queue | None) ->
     counts = decode_counts(found.attempts)
     score = int(next(iter(found.scores.values()), 0))
     state = found.state
+    under_way = _under_way(state)
     lease = (found.lease or b"").decode("utf-8", "replace")
     held, _, reason = lease.partition("\n")
     holder = held.split(" ")
@@ -128,8 +129,8 @@ def job_view(queue_name: str, job_id: str, found: Found, queue: Queue | None) ->
         state=state.value if state else "lost",
         tenant=record.tenant,
         priority=record.priority,
-        attempt=counts.errors + (1 if state is State.ACTIVE else 0),
-        runs=counts.runs + (1 if state is State.ACTIVE else 0),
+        attempt=counts.errors + under_way,
+        runs=counts.runs + under_way,
         crashes=counts.crashes,
         enqueued_at=record.at_ms,
         due_at=score if state is State.DELAYED else None,
@@ -159,11 +160,16 @@ def job_summary(job_id: str, state: State, score: float, raw: bytes | None, runs
         state=state.value,
         tenant=record.tenant,
         priority=record.priority,
-        attempt=counts.errors + (1 if state is State.ACTIVE else 0),
+        attempt=counts.errors + _under_way(state),
         enqueued_at=record.at_ms,
         score_at=None if state is State.WAITING else int(score),
         last_error=error,
     )
+
+
+def _under_way(state: State | None) -> int:
+    """The run that the stored counts do not have: one that is under way, or that completed, which writes none."""
+    return 1 if state in (State.ACTIVE, State.COMPLETED) else 0
 
 
 def masked_payload(record: Record, queue: Queue | None) -> object:

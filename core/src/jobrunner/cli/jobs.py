@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jobrunner.admin import Admin
-from jobrunner.cli.output import json_option, print_json, print_table, span, when
+from jobrunner.cli.output import json_option, print_json, print_facts, print_table, span, when
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
 from jobrunner.model import State
 from jobrunner.views import Happening, JobView
@@ -74,7 +74,7 @@ async def show(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
         *[("step " + name, _json(value)) for name, value in job.steps.items()],
     ]
     click.echo(f"{job.queue} {job.id}")
-    print_table(("", ""), [(f"  {name}", value) for name, value in facts if value not in (None, "")])
+    print_facts([(name, value) for name, value in facts if value not in (None, "")])
     for one in job.history:
         click.echo(f"  {_story(one)}")
         if one.traceback:

@@ -56,6 +56,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, num
     console.print(table, markup=False)
 
 
+def print_facts(facts: Sequence[tuple[str, object]]) -> None:
+    """Print names and values, the values in line."""
+    width = max((len(name) for name, _ in facts), default=0)
+    for name, value in facts:
+        click.echo(f"  {name.ljust(width)}  {_text(value)}")
+
+
 def stdout() -> Console:
     """Standard output as rich sees it."""
     return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, markup=False)

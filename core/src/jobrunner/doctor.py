@@ -1,0 +1,241 @@
+"""What is wrong, or will be: the server's settings, the workers, and whether the store is of one piece.
+
+Most lost jobs of other systems end in one of these. Everything here only reads; the walk through a queue's jobs
+is done in bounded steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from jobrunner.admin import Admin
+from jobrunner.errors import StoreError
+from jobrunner.model import State
+from jobrunner.record import decode_record
+from jobrunner.store import calls, server
+from jobrunner.store.keys import LISTS, QueueKeys
+from jobrunner.store.server import Server
+
+SLOW_MS = 10.0
+"""Milliseconds to the store and back from which it counts as slow: more than most networks need within a site."""
+
+SKEW_MS = 2000
+"""Milliseconds between a worker's clock and the store's that people should know of; nothing relies on them."""
+
+NEARLY_FULL = 0.8
+STEP = 500
+
+Progress = Callable[[str], None]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One line of the doctor: `ok`, `warning` or `error`, about what, and what to do."""
+
+    level: str
+    about: str
+    text: str
+
+
+async def examine(admin: Admin, *, deep: bool = True, progress: Progress = lambda _: None) -> AsyncIterator[Finding]:
+    """Look at everything, the most important first.
+
+    Args:
+        admin: The store.
+        deep: Whether to walk through every job.
+        progress: Told what is looked at.
+    """
+    about, took_ms = await _reached(admin)
+    for finding in _server(about, took_ms):
+        yield finding
+    async for finding in _workers(admin):
+        yield finding
+    for stats in await admin.stats():
+        if (stats.waiting or stats.delayed) and not stats.workers:
+            yield Finding(
+                level="warning",
+                about=f"queue {stats.name}",
+                text=f"{stats.waiting + stats.delayed:,} jobs wait and no worker serves it; start one with `jobrunner run`",
+            )
+    for name in (await admin.declarations()) if deep else ():
+        progress(name)
+        async for finding in audit(admin, name):
+            yield finding
+
+
+async def _reached(admin: Admin) -> tuple[Server, float]:
+    about = await admin.store.run(server.info())
+    times = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        await admin.store.run(calls.command("PING"))
+        times.append((time.perf_counter() - begun) * 1000)
+    return about, sorted(times)[2]
+
+
+def _server(about: Server, took_ms: float) -> list[Finding]:
+    found = [
+        Finding(
+            level="error" if about.too_old else "ok",
+            about="server",
+            text=f"{about.title}, up {about.uptime_s // 3600} h, {about.clients} clients"
+            + ("; it is too old: Redis 6.2 or Valkey 7.2 is needed" if about.too_old else ""),
+        ),
+        Finding(
+            level="warning" if took_ms > SLOW_MS else "ok",
+            about="latency",
+            text=f"{took_ms:.2f} ms to the store and back" + ("; workers wait for it at every exchange" if took_ms > SLOW_MS else ""),
+        ),
+    ]
+    found.append(_policy(about))
+    if about.max_memory and about.used_memory > NEARLY_FULL * about.max_memory:
+        share = about.used_memory / about.max_memory
+        text = f"{share:.0%} of maxmemory is used; at 100 % producers are refused, while workers go on and make room"
+        found.append(Finding(level="warning", about="memory", text=text))
+    if not about.aof:
+        text = "appendonly is off: a crash of the server loses what came after its last snapshot; set appendonly yes"
+        found.append(Finding(level="warning", about="persistence", text=text))
+    elif not about.aof_ok:
+        found.append(Finding(level="error", about="persistence", text="the last write of the append-only file failed; is the disk full?"))
+    else:
+        found.append(Finding(level="ok", about="persistence", text="appendonly is on"))
+    if not about.rdb_ok:
+        text = "the last snapshot failed, and the server refuses writes until one succeeds (MISCONF); is the disk full?"
+        found.append(Finding(level="error", about="snapshots", text=text))
+    if about.role not in ("master", ""):
+        found.append(Finding(level="error", about="role", text=f"this server is a {about.role}: it takes no writes; connect to the primary"))
+    return found
+
+
+def _policy(about: Server) -> Finding:
+    if about.evicts:
+        return Finding(
+            level="error",
+            about="maxmemory-policy",
+            text=f"it is {about.policy}: when memory is full the server throws keys away, and with them all jobs of a queue at "
+            "once. `CONFIG SET maxmemory-policy noeviction`; workers refuse to start until then",
+        )
+    if not about.policy:
+        return Finding(level="warning", about="maxmemory-policy", text="the server does not tell it; it must be noeviction")
+    return Finding(level="ok", about="maxmemory-policy", text="noeviction")
+
+
+async def _workers(admin: Admin) -> AsyncIterator[Finding]:
+    workers = await admin.workers()
+    alive = [report for report, is_alive in workers if is_alive]
+    yield Finding(level="ok" if alive else "warning", about="workers", text=f"{len(alive)} alive" if alive else "none is alive")
+    for report, is_alive in workers:
+        if not is_alive:
+            text = "it has not reported for 20 s: it is dead, frozen, or cannot reach the store; its jobs are taken over"
+            yield Finding(level="warning", about=f"worker {report.id}", text=text)
+        if abs(report.clock_skew_ms) > SKEW_MS:
+            text = f"its clock is {report.clock_skew_ms / 1000:+.1f} s off the store's; jobs are not touched by that, log lines are"
+            yield Finding(level="warning", about=f"worker {report.id}", text=text)
+        if report.abandoned:
+            text = f"{report.abandoned} handlers did not end when they were told to, and still run"
+            yield Finding(level="warning", about=f"worker {report.id}", text=text)
+    versions: dict[str, Counter[str]] = {}
+    for report in alive:
+        versions.setdefault("jobrunner-core", Counter())[report.version] += 1
+        for name, version in report.plugins.items():
+            versions.setdefault(f"plugin {name}", Counter())[version] += 1
+    for name, found in versions.items():
+        if len(found) > 1:
+            text = "workers disagree: " + ", ".join(f"{version or 'no version'} on {number}" for version, number in found.items())
+            yield Finding(level="warning", about=name, text=f"{text}; fine while a deploy is under way")
+
+
+async def audit(admin: Admin, queue: str) -> AsyncIterator[Finding]:
+    """Whether a queue is of one piece: each record in one list, each entry with a record, each lease with its job, the
+    tally as it should be. Jobs that move meanwhile are looked at once more before anything is said of them."""
+    keys = admin.store.keys(queue)
+    lost, twice, tally = [], [], Counter[str]()
+    try:
+        async for job_id, raw in _records(admin, keys):
+            states = await _states(admin, keys, job_id)
+            if len(states) != 1:
+                states = await _states(admin, keys, job_id)
+            if not states and await _is_there(admin, keys, job_id):
+                lost.append(job_id)
+            elif len(states) > 1:
+                twice.append(job_id)
+            if len(states) == 1 and (tenant := decode_record(raw).tenant):
+                tally[f"{states[0].value}|{tenant}"] += 1
+        empty = [job_id async for job_id in _without_record(admin, keys)]
+    except StoreError as error:
+        yield Finding(level="error", about=f"queue {queue}", text=str(error))
+        return
+    for ids, what in (
+        (lost, "jobs have a record and are in no list: they would never run"),
+        (twice, "jobs are in two lists at once"),
+        (empty, "entries stand in a list without a record"),
+    ):
+        if ids:
+            yield Finding(level="error", about=f"queue {queue}", text=f"{len(ids):,} {what} ({', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''})")  # noqa: PLR2004 - a few
+    if not (lost or twice or empty):
+        yield Finding(level="ok", about=f"queue {queue}", text="every job is in its place")
+    wrong = await _tally_differs(admin, keys, tally)
+    if wrong:
+        text = f"the counts by tenant are off for {', '.join(wrong[:3])}; they are right again when those jobs are gone"
+        yield Finding(level="warning", about=f"queue {queue}", text=text)
+
+
+async def _records(admin: Admin, keys: QueueKeys) -> AsyncIterator[tuple[str, bytes]]:
+    cursor: object = b"0"
+    while True:
+        cursor, flat = await admin.store.run(calls.plain(["HSCAN", keys["jobs"], cursor, "COUNT", STEP], _scan))
+        for at in range(0, len(flat), 2):
+            yield flat[at].decode(), flat[at + 1]
+        if cursor in (b"0", 0):
+            return
+
+
+async def _states(admin: Admin, keys: QueueKeys, job_id: str) -> list[State]:
+    reads = [calls.command("ZSCORE", keys[part], job_id) for part in LISTS.values()]
+    replies = await admin.store.run_many(reads)
+    return [state for state, reply in zip(LISTS, replies, strict=True) if reply is not None]
+
+
+async def _is_there(admin: Admin, keys: QueueKeys, job_id: str) -> bool:
+    return bool(await admin.store.run(calls.command("HEXISTS", keys["jobs"], job_id)))
+
+
+async def _without_record(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
+    for part in (*LISTS.values(), "lease"):
+        scan = "HSCAN" if part == "lease" else "ZSCAN"
+        cursor: object = b"0"
+        while True:
+            cursor, flat = await admin.store.run(calls.plain([scan, keys[part], cursor, "COUNT", STEP], _scan))
+            for job_id in flat[::2]:
+                if not await _is_there(admin, keys, job_id.decode()) and await _still(admin, keys, part, job_id):
+                    yield job_id.decode()
+            if cursor in (b"0", 0):
+                break
+
+
+async def _still(admin: Admin, keys: QueueKeys, part: str, job_id: bytes) -> bool:
+    read = "HEXISTS" if part == "lease" else "ZSCORE"
+    return bool(await admin.store.run(calls.command(read, keys[part], job_id)))
+
+
+async def _tally_differs(admin: Admin, keys: QueueKeys, counted: Counter[str]) -> list[str]:
+    """The tally's fields that are off; only where nothing moved meanwhile can that be told."""
+    before = await admin.store.run(calls.counts(keys))
+    if before.active or sum(counted.values()) > before.total:
+        return []
+    kept = await admin.store.run(calls.plain(["HGETALL", keys["tally"]], _numbers))
+    return sorted(name for name in {*kept, *counted} if kept.get(name, 0) != counted[name])
+
+
+def _scan(reply: object) -> tuple[object, list[bytes]]:
+    assert isinstance(reply, (list, tuple))
+    cursor, flat = reply
+    return cursor, [part if isinstance(part, bytes) else str(part).encode() for part in flat]
+
+
+def _numbers(reply: object) -> dict[str, int]:
+    assert isinstance(reply, list)
+    return {name.decode(): int(count) for name, count in zip(reply[::2], reply[1::2], strict=True)}
