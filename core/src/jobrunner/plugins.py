@@ -16,6 +16,7 @@ import pluggy
 from jobrunner import hookspecs
 from jobrunner.discovery import Found, find, installed, load_module
 from jobrunner.errors import InvalidNameError, JobrunnerError, PluginError, UnknownQueueError
+from jobrunner.masking import hide_in_repr
 from jobrunner.names import check_plugin
 from jobrunner.queue import Queue
 from jobrunner.settings import Settings, concurrency_from, plugin_settings, service_variables
@@ -88,6 +89,7 @@ class Plugin:
             return NoSettings
         if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
             raise PluginError(f"{self.found.blame}: jobrunner_settings must return a msgspec.Struct type, not {kind!r}")
+        hide_in_repr(kind)
         return kind
 
     def _queues(self) -> dict[str, Queue]:

@@ -6,11 +6,12 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 import msgspec
 
-from jobrunner.cli.output import json_option, print_json
+from jobrunner.cli.output import counted, json_option, print_json
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.client import SyncClient
 from jobrunner.drafting import Draft, Options
@@ -117,10 +118,10 @@ def _file(
     if as_json:
         print_json(facts)
     else:
-        parts = [f"{created:,} jobs enqueued to {queue}"]
-        parts += [f"{len(good) - created:,} were there before"] if len(good) != created else []
-        parts += [f"{len(bad):,} bad lines left out"] if bad else []
-        parts += [f"{blank:,} blank lines skipped"] if blank else []
+        parts = [f"{counted(created, 'job')} enqueued to {queue}"]
+        parts += [f"{len(good) - created:,} there before"] if len(good) != created else []
+        parts += [f"{counted(len(bad), 'bad line')} left out"] if bad else []
+        parts += [f"{counted(blank, 'blank line')} skipped"] if blank else []
         click.echo(", ".join(parts))
     return 1 if bad else 0
 
@@ -176,13 +177,11 @@ def _sent(client: SyncClient, queue: str, drafts: list[Draft]) -> int:
 
 
 def _read(path: str) -> Iterable[bytes]:
-    if path == "-":
-        return sys.stdin.buffer.read().split(b"\n")
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - plain
-            return file.read().split(b"\n")
+        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
         raise click.UsageError(f"--file {path}: {error.strerror or error}") from None
+    return raw.removesuffix(b"\n").split(b"\n")
 
 
 def _parsed(queue: str, text: str | bytes) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jobrunner.admin import Admin
-from jobrunner.cli.output import json_option, print_json, print_facts, print_table, span, when
+from jobrunner.cli.output import counted, json_option, print_json, print_facts, print_table, span, when
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
 from jobrunner.model import State
 from jobrunner.views import Happening, JobView
@@ -134,7 +134,7 @@ async def retry(scene: Scene, *, queue: str, ids: tuple[str, ...], state: str | 
             moved = 0
             async for step in admin.retry_all(queue, State(state)):
                 moved += step
-            click.echo(f"{moved:,} {state} jobs of {queue} are in line again")
+            click.echo(f"{counted(moved, state + ' job')} of {queue} in line again")
             return 0
         return _told("in line again", ids, await admin.retry(queue, ids), "is not failed, cancelled or parked")
 

@@ -68,6 +68,11 @@ def stdout() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, markup=False)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 job`, `1,204 jobs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def when(ms: int | None) -> str:
     """A time of the store in this machine's zone, to the second."""
     if not ms:

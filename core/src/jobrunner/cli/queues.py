@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jobrunner.cli.output import json_option, print_json, print_table, span
+from jobrunner.cli.output import counted, json_option, print_json, print_table, span
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
 from jobrunner.model import State
 
@@ -113,7 +113,7 @@ async def clear(scene: Scene, *, queue: str, status: str | None, yes: bool, as_j
         await admin.check_known(queue)
         (found,) = await admin.stats([queue])
         number = sum(int(getattr(found, state.value)) for state in states)
-        what = f"{number:,} {status + ' ' if status else ''}jobs of {queue}"
+        what = f"{counted(number, (status + ' ' if status else '') + 'job')} of {queue}"
         if number and not yes and not click.confirm(f"Delete {what}?", err=True):
             raise click.Abort
         cleared = 0
@@ -123,5 +123,5 @@ async def clear(scene: Scene, *, queue: str, status: str | None, yes: bool, as_j
     if as_json:
         print_json({"cleared": cleared})
     else:
-        click.echo(f"{cleared:,} jobs of {queue} deleted")
+        click.echo(f"{counted(cleared, 'job')} of {queue} deleted")
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobrunner.cli.output import counted
 from jobrunner.cli.scene import Scene, pass_scene
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def run(
     )
     status = _serve(worker)
     if burst and worker.burst is not None and worker.burst.scheduled:
-        click.echo(f"{worker.burst.scheduled:,} jobs are scheduled for later", err=True)
+        click.echo(f"{counted(worker.burst.scheduled, 'job')} scheduled for later", err=True)
     failed = sum(consumer.totals.failed for consumer in worker.consumers)
     if burst and fail_on_failed and failed:
-        click.echo(f"{failed:,} jobs failed", err=True)
+        click.echo(f"{counted(failed, 'job')} failed", err=True)
         status = status or 1
     if worker.left_behind:  # a handler that ignores everything would keep the interpreter from ending
         sys.stdout.flush()

@@ -209,7 +209,8 @@ def _handler_breaches(queue: Queue) -> Iterator[str]:
 
 def _schema_breaches(queue: Queue, seen: Seen | None, folder: Path | str | None) -> Iterator[str]:
     try:
-        schema = msgspec.to_builtins(payload_schema(queue))
+        # Through JSON: a tuple for a default is a list for everybody who reads the schema.
+        schema: dict[str, object] = msgspec.json.decode(msgspec.json.encode(payload_schema(queue)))
     except TypeError as error:
         yield f"{queue.name}: its payload has no JSON Schema: {error}"
         return

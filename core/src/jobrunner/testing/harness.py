@@ -71,6 +71,7 @@ class Harness:
         resources: Type -> object, in place of all of the plugins' own; None makes the plugins' own, and leaves
             them at the end.
         start: The time at first, aware; None is the machine's time now.
+        clock: A clock that the test made, to hand it to its own code too; it is moved by `advance` alone.
         limit: Attempts of a queue that one `drain` runs at the most, before it calls them endless.
 
     Raises:
@@ -86,6 +87,7 @@ class Harness:
         environ: Mapping[str, str] | None = None,
         resources: Mapping[type[object], object] | None = None,
         start: datetime | None = None,
+        clock: VirtualClock | None = None,
         limit: int = LIMIT,
     ) -> None:
         if plugins:
@@ -97,7 +99,7 @@ class Harness:
         self._recorder = Recorder()
         recording = from_object(self._recorder, Found(name="harness", target=""), {})
         self.plugins = Plugins([*loaded, recording])
-        self.clock = VirtualClock(start)
+        self.clock = clock or VirtualClock(start)
         self._settings: Settings = core_settings(self._environ)
         self._memory = Memory(self.clock, self._settings.prefix)
         self._store = self._memory.store

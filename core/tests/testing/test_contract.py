@@ -1,0 +1,168 @@
+"""`check_plugin`: each promise that every plugin makes, broken once."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobrunner import PluginError
+from jobrunner.testing import ContractError, check_plugin
+
+PLUGIN = """
+import os, pathlib, signal, socket, subprocess, sys, threading
+from typing import Annotated
+import msgspec
+from jobrunner import Job, Queue, Secret, SyncJob, hookimpl
+
+{top}
+
+class Post(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True, kw_only=True):
+    tenant_id: str
+    title: {title}
+    token: Annotated[str, Secret] = ""
+    {extra}
+
+async def send(job: {job}) -> None:
+    pass
+
+@hookimpl
+def jobrunner_queues() -> list[Queue]:
+    return [Queue("post.send", Post, send, version={version}, upgrades={{1: lambda plain: plain}} if {version} > 1 else None)]
+"""
+
+EXAMPLES = {"post.send": [{"tenantId": "t1", "title": "Hello", "token": "hush-hush-hush"}]}
+
+
+def plugin(folder: Path, *, top="", title="str", extra="", job="Job[Post]", version=1) -> str:
+    file = folder / "poster.py"
+    file.write_text(PLUGIN.format(top=top, title=title, extra=extra, job=job, version=version))
+    return str(file)
+
+
+def breaches(name: str, **options) -> list[str]:
+    with pytest.raises(ContractError) as seen:
+        check_plugin(name, **options)
+    return seen.value.breaches
+
+
+@pytest.fixture(autouse=True)
+def fresh_module():
+    """Each test writes its own `poster.py`; none may be taken for another's."""
+    yield
+    sys.modules.pop("jobrunner_file_poster", None)
+
+
+def test_good_plugin_keeps_its_contract(tmp_path: Path) -> None:
+    """And what could not be checked is said, rather than passed over."""
+    report = check_plugin(plugin(tmp_path, extra="tags: tuple[str, ...] = ()"), examples=EXAMPLES)
+
+    assert (report.plugin, report.queues) == ("poster", ["post.send"])
+    assert report.skipped == ["schemas were not compared with recorded ones: no folder was given"]
+
+
+@pytest.mark.parametrize(
+    ("top", "effect"),
+    [
+        ("print('hello')", "prints 'hello'"),
+        ("pathlib.Path(__file__).with_name('made.txt').write_text('x')", "writes the file"),
+        ("os.environ['POSTER_SEEN'] = '1'", "sets the environment variable b'POSTER_SEEN'"),
+        (
+            "threading.Thread(target=threading.Event().wait, name='poller', daemon=True).start()",
+            "starts the thread 'poller'",
+        ),
+        ("subprocess.run([sys.executable, '-c', ''])", "starts the program"),
+        ("socket.socket().bind(('127.0.0.1', 0))", "listens on ('127.0.0.1', 0)"),
+        ("signal.signal(signal.SIGUSR2, lambda *_: None)", "handles the signal SIGUSR2"),
+    ],
+)
+def test_loading_has_no_effects(tmp_path: Path, top: str, effect: str) -> None:
+    """Help, producers and every worker load plugins; one that acts when it is imported acts in all of them."""
+    guarded = (
+        f"if 'pytest' not in sys.modules:\n    {top}"  # not in this process, but in the one that is watched
+    )
+
+    found = breaches(plugin(tmp_path, top=guarded))
+
+    assert any(breach.startswith(f"loading it {effect}") for breach in found), found
+
+
+def test_plugin_that_loads_only_here_is_blamed(tmp_path: Path) -> None:
+    """What works in the test's process and in no other would not work in a worker."""
+    found = breaches(
+        plugin(tmp_path, top="if 'pytest' not in sys.modules:\n    raise RuntimeError('no pytest here')")
+    )
+
+    assert found == [
+        "it cannot be loaded in a process of its own: plugin poster cannot be imported: RuntimeError: no pytest here"
+    ]
+
+
+def test_plugin_that_cannot_be_loaded_is_an_error(tmp_path: Path) -> None:
+    """The loader's own message, which names what is wrong."""
+    with pytest.raises(PluginError, match="cannot be imported: ZeroDivisionError"):
+        check_plugin(plugin(tmp_path, top="1 / 0"))
+
+
+@pytest.mark.parametrize(
+    ("job", "breach"),
+    [
+        ("SyncJob[Post]", "post.send: its handler is an `async def` over SyncJob; it is given a Job"),
+        (
+            "Job[msgspec.Struct]",
+            "post.send: its handler is annotated with <class 'msgspec.Struct'>, and its payload is Post",
+        ),
+    ],
+)
+def test_handler_is_annotated_with_what_it_gets(tmp_path: Path, job: str, breach: str) -> None:
+    """A handler written for another queue is found without running it."""
+    assert breaches(plugin(tmp_path, job=job)) == [breach]
+
+
+def test_invalid_example_is_named(tmp_path: Path) -> None:
+    """By queue and field."""
+    found = breaches(plugin(tmp_path), examples={"post.send": [{"tenantId": "t1"}], "post.sent": []})
+
+    assert found == [
+        "there are examples for post.sent, and it declares no such queue",
+        "an example is not valid: post.send: title: missing",
+    ]
+
+
+def test_secret_in_a_repr_is_found(tmp_path: Path) -> None:
+    """A mark on one field hides nothing in the next."""
+    example = {"tenantId": "t1", "title": "signed with hush-hush-hush", "token": "hush-hush-hush"}
+
+    (breach,) = breaches(plugin(tmp_path), examples={"post.send": [example]})
+
+    assert breach.startswith("post.send: the repr of Post shows a secret")
+
+
+def test_schema_that_changes_from_process_to_process_is_found(tmp_path: Path) -> None:
+    """Producers that enqueue by name are checked by what a worker registered; it must not depend on which one."""
+    wavering = "LIMIT = 5 if 'pytest' in sys.modules else 6"
+
+    found = breaches(plugin(tmp_path, top=wavering, title="Annotated[str, msgspec.Meta(max_length=LIMIT)]"))
+
+    assert found == [
+        "post.send: its JSON Schema is another in another process, at $defs.Post.properties.title.maxLength"
+    ]
+
+
+def test_schema_is_held_to_the_recorded_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of a payload under the same version is a change for jobs in flight; a new version is recorded anew."""
+    schemas = tmp_path / "schemas"
+    first = breaches(plugin(tmp_path), schemas=schemas)
+    monkeypatch.setenv("JOBRUNNER_UPDATE_SCHEMAS", "1")
+    check_plugin(plugin(tmp_path), schemas=schemas)
+    monkeypatch.delenv("JOBRUNNER_UPDATE_SCHEMAS")
+    check_plugin(plugin(tmp_path), schemas=schemas)
+
+    del sys.modules["jobrunner_file_poster"]
+    changed = breaches(plugin(tmp_path, title="int"), schemas=schemas)
+    del sys.modules["jobrunner_file_poster"]
+    raised = breaches(plugin(tmp_path, title="int", version=2), schemas=schemas)
+
+    assert "its schema is not recorded in" in first[0]
+    assert "JOBRUNNER_UPDATE_SCHEMAS=1" in first[0]
+    assert "recorded for version 1, at $defs.Post.properties.title.type; jobs in flight" in changed[0]
+    assert "post.send.v2.json" in raised[0]
