@@ -81,11 +81,11 @@ def demo(
     screen = Screen(quiet=as_json)
     screen.say(f"{jobs} posts for {sum(len(one['platforms']) for one in payloads)} accounts on five platforms")  # type: ignore[misc, arg-type]  # payloads of publish.dispatch
     with stage(behaviour, processes=processes) as here, screen:
-        summary = asyncio.run(_play(here, payloads, screen))
+        summary = asyncio.run(play(here, payloads, screen))
     if as_json:
         click.echo(msgspec.json.encode(summary).decode())
     else:
-        screen.conclude(summary.posts, _facts(summary), _verdict(summary.proof))
+        screen.conclude(summary.posts, *describe(summary))
     return 0 if summary.proof.holds else 1
 
 
@@ -104,7 +104,8 @@ def sample(number: int) -> list[dict[str, object]]:
     return payloads
 
 
-async def _play(here: Stage, payloads: list[dict[str, object]], screen: Screen) -> Summary:
+async def play(here: Stage, payloads: list[dict[str, object]], screen: Screen) -> Summary:
+    """Enqueue the posts, show how they are published until all have ended, and say what happened."""
     plugins = load(("publish",), here.environ)
     store = open_store(from_environment(here.environ))
     admin, client = Admin(store, plugins), Client(store, plugins)
@@ -186,6 +187,11 @@ def _unknown(value: object) -> list[str]:
             return [str(value.get("platform", ""))]
         return [name for inner in value.values() for name in _unknown(inner)]
     return [name for inner in value for name in _unknown(inner)] if isinstance(value, list) else []
+
+
+def describe(summary: Summary) -> tuple[list[tuple[str, str]], tuple[bool, str]]:
+    """What happened in the words of a table, and whether it is as it should be."""
+    return _facts(summary), _verdict(summary.proof)
 
 
 def _facts(summary: Summary) -> list[tuple[str, str]]:

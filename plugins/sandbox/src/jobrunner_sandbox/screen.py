@@ -41,11 +41,12 @@ class Screen:
 
     Args:
         quiet: Show nothing: the answer is for a program.
+        console: Where to print; the terminal by default.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, console: Console | None = None) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=quiet, highlight=False)
+        self._console = console or Console(stderr=quiet, highlight=False)
         self._live = Live(console=self._console, refresh_per_second=8, transient=True) if self._is_live else None
         self._last = 0.0
 
@@ -70,7 +71,7 @@ class Screen:
     def show(self, sight: Sight) -> None:
         """Show how things stand."""
         if self._live is not None:
-            self._live.update(_picture(sight))
+            self._live.update(self.picture(sight))
         elif not self._quiet and time.monotonic() - self._last >= LINE_S:
             self._last = time.monotonic()
             posts = ", ".join(f"{name} {sight.posts.get(name, 0)}" for name in PLATFORMS)
@@ -87,6 +88,12 @@ class Screen:
         holds, text = verdict
         self._console.print(Text(text, style="bold green" if holds else "bold red"), soft_wrap=True)
         sys.stdout.flush()
+
+
+    @staticmethod
+    def picture(sight: Sight) -> Group:
+        """How things stand, as a terminal shows it."""
+        return _picture(sight)
 
 
 def _picture(sight: Sight) -> Group:
@@ -113,4 +120,6 @@ def _picture(sight: Sight) -> Group:
     both.add_row(states, posts)
     done = sight.completed + sight.failed
     line = Text(f"{done} of {sight.jobs} jobs, {sight.retries} retries, {done / max(sight.seconds, 0.1):.1f} jobs a second")
-    return Group(line, ProgressBar(total=max(1, sight.jobs), completed=done, width=60), both)
+    bar = Table.grid()  # a bar by itself does not end its line
+    bar.add_row(ProgressBar(total=max(1, sight.jobs), completed=done, width=60))
+    return Group(line, bar, both)
