@@ -27,6 +27,9 @@ PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
 YOUNG_S = 5.0
 """Seconds within which a worker that ends is started again more slowly each time."""
 
+MISTAKES = (2, 3)
+"""Exit statuses that a restart would only repeat: wrong usage, and a store that may not be used."""
+
 LOOK_S = 0.1
 EXTRA_S = 10.0
 """Seconds beyond the grace after which a worker that does not end is killed."""
@@ -69,7 +72,14 @@ class Supervisor:
             if self._stopping_since is not None and time.monotonic() - self._stopping_since > self._grace + EXTRA_S:
                 for worker in self._workers.values():
                     worker.kill()
-        return max((abs(status) for status in self._statuses), default=0)
+        return self._exit_status()
+
+    def _exit_status(self) -> int:
+        """A mistake that all workers share stands before anything else; one that was told to stop before it could
+        listen has ended in order."""
+        mistakes = [status for status in self._statuses if status in MISTAKES]
+        others = [abs(status) for status in self._statuses if status not in (-signal.SIGTERM, -signal.SIGINT)]
+        return mistakes[0] if mistakes else max(others, default=0)
 
     def _start(self, index: int) -> None:
         environ = os.environ | {"JOBRUNNER_WORKER_INDEX": str(index)}
@@ -79,12 +89,10 @@ class Supervisor:
         self._begun[index] = time.monotonic()
 
     def _ended(self, index: int, status: int) -> None:
-        worker = self._workers.pop(index)
-        del worker
-        if self._stopping_since is not None or status in (0, 2, 3):
-            # In order, or by a mistake that a restart would only repeat: wrong usage, a store that may not be used.
+        del self._workers[index]
+        if self._stopping_since is not None or status == 0 or status in MISTAKES:
             self._statuses.append(status)
-            if status in (2, 3) and self._stopping_since is None:
+            if status in MISTAKES and self._stopping_since is None:
                 self._pass_on(signal.SIGTERM, None)
             return
         young = time.monotonic() - self._begun[index] < YOUNG_S

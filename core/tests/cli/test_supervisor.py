@@ -1,0 +1,97 @@
+"""`jobrunner run --processes N`: one supervisor, several workers."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+
+@pytest.fixture
+def supervised(desk, start_process):
+    def start(*words):
+        command = [sys.executable, "-m", "jobrunner", "run", "--processes", "2", "--log-format", "json", *words]
+        return start_process(command, env=desk.environ, cwd=desk.folder)
+
+    return start
+
+
+def wait_for(process, event, number):
+    """Wait until an event stands in the output so many times."""
+    deadline = time.monotonic() + 20
+    while process.output().count(f'"event":"{event}"') < number:
+        assert time.monotonic() < deadline, process.output()
+        time.sleep(0.05)
+
+
+def workers(process):
+    """The workers that have said that they started: index -> pid."""
+    found = {}
+    for line in process.output().splitlines():
+        fields = json.loads(line)
+        if fields["event"] == "worker.started":
+            pid, _, index = fields["worker_id"].split("-")[-2].partition(".")
+            found[int(index)] = int(pid)
+    return found
+
+
+def test_worker_that_is_killed_is_replaced(desk, supervised):
+    """A worker that the system kills for memory must not be missed until somebody looks."""
+    process = supervised()
+    wait_for(process, "worker.started", 2)
+    before = workers(process)
+
+    os.kill(before[0], signal.SIGKILL)
+    wait_for(process, "worker.restarted", 1)
+    wait_for(process, "worker.started", 3)
+
+    after = workers(process)
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+    process.terminate()
+    assert process.wait() == 0
+
+
+def test_term_is_passed_on_and_every_worker_stops_in_order(desk, supervised):
+    """What runs is given back, and the exit status says that all went well."""
+    desk.enqueue(how="long")
+    process = supervised("--grace", "0.2", "--log-level", "debug")
+    wait_for(process, "worker.started", 2)
+    wait_for(process, "job.started", 1)
+
+    process.terminate()
+
+    assert process.wait() == 0
+    assert process.output().count("worker.stopped") == 2
+    assert desk.stats()["waiting"] == 1
+
+
+def test_burst_of_several_workers_ends(desk, supervised):
+    """All of them end when nothing is left."""
+    for number in range(10):
+        desk.enqueue(number=number)
+
+    process = supervised("--burst")
+
+    assert process.wait() == 0
+    assert desk.stats()["completed"] == 10
+
+
+def test_mistake_that_a_restart_would_repeat_ends_the_supervisor(desk, supervised):
+    """A wrong plugin name must be an error at once, not a loop."""
+    process = supervised("--plugin", "nope")
+
+    assert process.wait() == 2
+    assert process.output().count("is not installed") <= 2
+
+
+def test_supervisor_that_is_killed_leaves_no_worker(desk, supervised):
+    """Orphans would go on taking jobs with nobody to stop them."""
+    process = supervised()
+    wait_for(process, "worker.started", 2)
+
+    os.kill(process.pid, signal.SIGKILL)
+
+    wait_for(process, "worker.stopped", 2)
