@@ -1,0 +1,103 @@
+"""Stopping: nothing is lost, nothing is charged, and what did not end waits again at once."""
+
+import shutil
+import signal
+import time
+
+import pytest
+
+
+def loaded(scene, *words, jobs=40, seconds=30.0):
+    """A worker under load: five jobs run, the others wait."""
+    scene.enqueue(jobs, seconds=seconds)
+    worker = scene.worker(*words)
+    scene.until(lambda: worker.output().count('"job.started"') >= 5, what="five jobs running")
+    return worker
+
+
+def uncharged(scene, jobs):
+    """All jobs wait, and no attempt counts against any of them."""
+    assert scene.states()["waiting"] == jobs
+    assert scene.count("lease") == 0
+    for counts in scene.redis.hvals("jr:{chaos.work}:attempts"):
+        runs, unspent, crashes = map(int, counts.split())
+        assert (runs - unspent - crashes, crashes) == (0, 0)
+    scene.judge(drained=False)
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGINT], [signal.SIGQUIT]])
+def test_worker_that_is_stopped_gives_back_what_does_not_end(scene, signals):
+    """A deploy must neither lose nor charge; more of the same signal changes nothing."""
+    worker = loaded(scene, "--grace", "0.5")
+    begun = time.monotonic()
+    for number in signals:
+        worker.signal(number)
+        time.sleep(0.05)
+
+    assert worker.wait() == 0
+    took = time.monotonic() - begun
+
+    uncharged(scene, 40)
+    assert '"worker.stopped"' in worker.output()
+    assert took < 0.5 + 2 + 3, "the grace, two seconds, and what a loaded machine needs"
+
+
+def test_jobs_that_end_within_the_grace_are_settled(scene):
+    """What runs is let finish; what had not started is given back."""
+    worker = loaded(scene, "--grace", "20", seconds=1.0)
+
+    worker.terminate()
+    assert worker.wait() == 0
+
+    assert scene.states()["completed"] >= 5
+    assert scene.states()["active"] == 0
+    scene.judge(drained=False)
+
+
+def test_quiet_worker_takes_no_more_jobs_and_lives_on(scene):
+    """SIGUSR1 before a deploy: the worker drains by itself, and SIGTERM comes later."""
+    worker = loaded(scene, seconds=0.5)
+    worker.signal(signal.SIGUSR1)
+    scene.until(lambda: scene.count("lease") == 0, what="the end of what runs")
+    waiting = scene.states()["waiting"]
+
+    time.sleep(1.0)
+    assert worker.alive
+    assert scene.states()["waiting"] == waiting > 0
+    worker.terminate()
+    assert worker.wait() == 0
+
+
+@pytest.mark.chaos
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
+def test_worker_as_process_1_obeys_term(scene):
+    """In a container nobody else takes the signal, and the kernel gives process 1 no default."""
+    scene.enqueue(5, seconds=30)
+    wrap = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"]
+    worker = scene.worker("--grace", "0.3", wrap=wrap, wait=False)
+    worker.wait_for_line("worker.started")
+    scene.until(lambda: worker.output().count('"job.started"') >= 5, what="five jobs running")
+    import subprocess
+
+    children = subprocess.run(["pgrep", "-P", str(worker.pid)], capture_output=True, text=True, check=True).stdout.split()
+    subprocess.run(["kill", "-TERM", *children], check=True)
+
+    worker.wait()
+    uncharged(scene, 5)
+
+
+@pytest.mark.chaos
+def test_worker_that_is_stopped_at_any_moment_loses_nothing(scene):
+    """Twelve stops under load, at moments that differ: while it reserves, runs and settles."""
+    scene.enqueue(2000, seconds=0.002)
+    for round_ in range(12):
+        worker = scene.worker("--grace", "2")
+        time.sleep(0.05 * round_)
+        worker.terminate()
+        assert worker.wait() == 0
+        assert scene.count("lease") == 0
+    scene.worker()
+    scene.until_ended(2000)
+    scene.stop()
+    scene.judge()
+    scene.settled_once(2000)
