@@ -3,6 +3,7 @@
 import pytest
 
 from rig.faults import Answer, DelayReply, DropReply, DropRequest, Reset
+from rig.faults import script as calls_of
 
 from jobrunner.store.scripts import SCRIPT_KEYS, script
 
@@ -52,7 +53,7 @@ def test_every_seventh_command_goes_wrong_and_nothing_is_lost_or_doubled(scene, 
 def test_each_script_can_go_wrong_at_its_kth_call(scene, start_proxy, fault, k, name):
     """The sweep: every script, at its first calls, in every way."""
     proxy = start_proxy(scene.url)
-    proxy.at(k, fault, only=lambda command: SHAS[name].encode() in command.args[:1] or command.name == "EVAL")
+    proxy.at(k, fault, only=calls_of(SHAS[name]))
     flow(scene, proxy, 60, seconds=0.01)
 
 

@@ -17,6 +17,19 @@ from jobrunner.errors import (
     StoreUnavailableError,
 )
 
+# The driver takes the first word off an answer that it has a class for, so classes come first and words second.
+_FULL = (driver.OutOfMemoryError,)
+_NOT_NOW_CLASSES = (
+    driver.BusyLoadingError,
+    driver.ReadOnlyError,
+    driver.MasterDownError,
+    driver.TryAgainError,
+    driver.ClusterDownError,
+    driver.AskError,
+    driver.MaxConnectionsError,
+)
+_NEVER_CLASSES = (driver.AuthenticationError, driver.NoPermissionError, driver.AuthenticationWrongNumberOfArgsError)
+
 _NOT_NOW = (
     *("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNBLOCKED", "NOREPLICAS", "MISCONF", "READONLY"),
     *("MOVED", "ASK", "max number of clients", "FAILOVER"),
@@ -41,8 +54,12 @@ def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
         sent: Whether the command can have reached the server.
     """
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if isinstance(error, driver.AuthenticationError):
-        return StoreRefusedError(f"Redis refused the log-in: {text}; check REDIS_URL or REDIS_PASSWORD")
+    if isinstance(error, _NEVER_CLASSES):
+        return StoreRefusedError(f"Redis refuses us: {text}; check the user and the password in REDIS_URL, and what they may do")
+    if isinstance(error, _NOT_NOW_CLASSES):
+        return StoreUnavailableError(f"Redis does not serve right now: {text}")
+    if isinstance(error, _FULL):
+        return StoreFullError("Redis is at its maxmemory; nothing was enqueued: make room, or raise maxmemory")
     if isinstance(error, driver.ResponseError):
         return _answered(text, what)
     if isinstance(error, (driver.ConnectionError, driver.TimeoutError, OSError, TimeoutError, EOFError)):

@@ -1,7 +1,7 @@
 -- trim: forget the oldest jobs of a list by count and age, a step a call. With keep 0 it clears any list but `active`.
 --
--- KEYS     list: done, dead, cancelled; to clear also wait, later, parked
---          jobs attempts state steps progress logs seen share tally wait
+-- KEYS     list jobs attempts state steps progress logs seen share tally wait
+--          list is done, dead or cancelled; to clear also later, parked, or the queue's line
 -- ARGV     1 state: the name of what the list holds   2 keep (jobs)   3 keep_ms: forget what ended longer ago; -1 for any
 --          age (wait and later have no end time)   4 limit (jobs, 1-500)   5 own_ms, 6 chosen_ms: see forget; -1 to
 --          remember no id

@@ -1,0 +1,53 @@
+"""The scripts as texts: what their headers say, and what they may not do."""
+
+import re
+
+import pytest
+
+from jobrunner.errors import InvalidNameError
+from jobrunner.store.keys import LISTS, PARTS, QueueKeys
+from jobrunner.store.scripts import SCRIPT_KEYS, script, source
+
+
+@pytest.mark.parametrize("name", SCRIPT_KEYS)
+def test_header_says_purpose_keys_arguments_and_answer(name):
+    """A script's contract stands above it, and names the keys in the order in which they are sent."""
+    header = re.match(r"(--[^\n]*\n)+", source(name)).group()
+    assert header.startswith(f"-- {name}: ")
+    for word in ("KEYS ", "ARGV ", "Returns "):
+        assert word in header, word
+    listed = re.search(r"KEYS (.*?)-- ARGV", header, re.DOTALL).group(1).replace("--", " ")
+    words = [word.strip(":,();") for word in listed.split()]
+    wanted = list(SCRIPT_KEYS[name])
+    assert [word for word in words if word in wanted][: len(wanted)] == wanted
+
+
+@pytest.mark.parametrize("name", SCRIPT_KEYS)
+def test_no_script_sets_a_global_or_walks_a_whole_key(name):
+    """A global breaks every later script of a server; an unbounded walk stops it for everybody."""
+    text = script(name).text
+    assert "#!lua" not in text
+    for command in ("KEYS", "SMEMBERS", "HGETALL", "HKEYS", "LRANGE", "FLUSH"):
+        assert f"'{command}'" not in text, command
+    for line in text.splitlines():
+        assert not re.match(r"^[A-Za-z_]\w*\s*=", line), f"a global: {line}"
+
+
+def test_every_part_that_a_state_needs_is_a_key():
+    """States and structures are named in one place."""
+    assert set(LISTS.values()) <= set(PARTS)
+    assert all(key in {*PARTS, "from", "list", "memory"} for keys in SCRIPT_KEYS.values() for key in keys)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a{b}", "a:b", "*", "é", "a\n", "x" * 65, "../x", "a\x00b", "\ud800"])
+def test_name_that_could_change_a_key_is_refused(name):
+    """Checked where keys are built, whatever was checked before."""
+    with pytest.raises(InvalidNameError):
+        QueueKeys("jr", name)
+
+
+def test_all_keys_of_a_queue_share_one_slot():
+    """A cluster refuses a script whose keys lie apart."""
+    keys = QueueKeys("jr", "a.b-c_d")
+    assert {keys[part].split("}")[0] for part in PARTS} == {"jr:{a.b-c_d"}
+    assert keys.memory("w").startswith("jr:{a.b-c_d}:")
