@@ -1,0 +1,1 @@
+"""What the engine costs, with bare Redis beside it: `python -m bench`."""

@@ -1,7 +1,7 @@
 """Measure the engine, with bare Redis of the same run beside it.
 
-    uv run python -m bench                          # a few minutes
-    uv run python -m bench --jobs 50000 --rounds 3 --only drain,latency --server valkey
+uv run python -m bench                          # a few minutes
+uv run python -m bench --jobs 50000 --rounds 3 --only drain,latency --server valkey
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from bench.servers import binaries, server
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(prog="python -m bench", description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--jobs", type=int, default=20_000, help="jobs a measure; depth and scripts use 20 times as many")
+    options.add_argument(
+        "--jobs", type=int, default=20_000, help="jobs a measure; depth and scripts use 20 times as many"
+    )
     options.add_argument("--rounds", type=int, default=3, help="the median of so many rounds is shown")
     options.add_argument("--only", default=",".join(MEASURES), help=f"of {', '.join(MEASURES)}")
     options.add_argument("--server", default="", help="redis or valkey; the first that is there by default")
@@ -43,16 +45,33 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for round_ in range(1, args.rounds + 1):
             for measure in args.only.split(","):
-                with server(programs[name]) as one, console.status(f"round {round_} of {args.rounds}: {measure}"):
+                with (
+                    server(programs[name]) as one,
+                    console.status(f"round {round_} of {args.rounds}: {measure}"),
+                ):
                     title = one.title
                     for row in MEASURES[measure](one, Path(folder), args.jobs):
                         rows.setdefault(row.what, []).append(row)
     medians = [_median(same) for same in rows.values()]
     if args.json:
         for row in medians:
-            print(json.dumps({"what": row.what, "figure": row.figure, "unit": row.unit, "beside": row.beside, "note": row.note}))
+            print(
+                json.dumps(
+                    {
+                        "what": row.what,
+                        "figure": row.figure,
+                        "unit": row.unit,
+                        "beside": row.beside,
+                        "note": row.note,
+                    }
+                )
+            )
         return
-    Console().print(_table(medians, f"{title}, Python {platform.python_version()}, {args.jobs:,} jobs, {args.rounds} rounds"))
+    Console().print(
+        _table(
+            medians, f"{title}, Python {platform.python_version()}, {args.jobs:,} jobs, {args.rounds} rounds"
+        )
+    )
 
 
 def _median(same: list[Row]) -> Row:
@@ -76,8 +95,10 @@ def _table(rows: list[Row], title: str) -> Table:
     table.add_column("ratio", justify="right")
     table.add_column("beside it")
     for row in rows:
-        figure = f"{row.figure:,.2f}" if row.figure < 1000 else f"{row.figure:,.0f}"  # noqa: PLR2004 - digits that mean something
-        beside = "" if row.beside is None else f"{row.beside:,.2f}" if row.beside < 1000 else f"{row.beside:,.0f}"  # noqa: PLR2004
+        figure = f"{row.figure:,.2f}" if row.figure < 1000 else f"{row.figure:,.0f}"
+        beside = (
+            "" if row.beside is None else f"{row.beside:,.2f}" if row.beside < 1000 else f"{row.beside:,.0f}"
+        )
         ratio = "" if not row.beside else f"{row.figure / row.beside:.2f}"
         table.add_row(row.what, figure, row.unit, beside, ratio, row.note)
     return table

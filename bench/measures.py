@@ -17,9 +17,9 @@ from bench.worker import drained, worker
 from jobrunner import Client, State, SyncClient
 from jobrunner.names import new_job_id, new_nonce
 from jobrunner.store import calls
+from jobrunner.store.address import parse_url
 from jobrunner.store.calls import Exchange, NewJob
 from jobrunner.store.connect import open_store
-from jobrunner.store.address import parse_url
 
 QUEUE = "bench.count"
 
@@ -75,7 +75,13 @@ def enqueue(server: Server, _: Path, n: int) -> Iterator[Row]:
                 producer.enqueue(QUEUE, payload)
             return few / (time.perf_counter() - begun)
 
-    yield Row("enqueue one by one, async", asyncio.run(one_by_one()), "jobs/s", asyncio.run(bare.set_async(server.url, few)), "bare SET")
+    yield Row(
+        "enqueue one by one, async",
+        asyncio.run(one_by_one()),
+        "jobs/s",
+        asyncio.run(bare.set_async(server.url, few)),
+        "bare SET",
+    )
     yield Row("enqueue one by one, sync", blocking(), "jobs/s", bare.set_sync(server.url, few), "bare SET")
     server.client.flushall()
     plain = asyncio.run(bare.bulk(server.url, n))
@@ -153,7 +159,9 @@ def depth(server: Server, folder: Path, n: int) -> Iterator[Row]:
         server.client.flushall()
         asyncio.run(fill(server, n + waiting))
         rates[waiting] = drained(server, folder / "depth", n, concurrency=50).rate
-    yield Row(f"drain with {deep:,} waiting behind", rates[deep], "jobs/s", rates[small], f"with {small:,} behind")
+    yield Row(
+        f"drain with {deep:,} waiting behind", rates[deep], "jobs/s", rates[small], f"with {small:,} behind"
+    )
 
 
 def scripts(server: Server, _: Path, n: int) -> Iterator[Row]:
@@ -206,7 +214,9 @@ async def _script_times(server: Server) -> dict[str, list[float]]:
         await timed("enqueue of 500", calls.enqueue(keys, jobs))  # type: ignore[arg-type]  # a call of any answer
         nonce = new_nonce()
         plain = [part for pair in held for part in pair]
-        request = Exchange(consumer="bench", serial=serial, nonce=nonce, want=250, lease_ms=30_000, plain=plain, keep=1000)
+        request = Exchange(
+            consumer="bench", serial=serial, nonce=nonce, want=250, lease_ms=30_000, plain=plain, keep=1000
+        )
         answer = await timed("exchange of 250", calls.exchange(keys, request))  # type: ignore[arg-type]
         held = [(job.id, nonce) for job in answer.jobs]  # type: ignore[attr-defined]
         await timed("extend of 250", calls.extend(keys, 30_000, held))  # type: ignore[arg-type]
@@ -220,11 +230,11 @@ async def _script_times(server: Server) -> dict[str, list[float]]:
 
 def _commands(server: Server) -> int:
     stats = server.client.info("commandstats")
-    return sum(int(one["calls"]) for name, one in stats.items() if name not in ("cmdstat_info",))  # type: ignore[union-attr]
+    return sum(int(one["calls"]) for name, one in stats.items() if name != "cmdstat_info")  # type: ignore[union-attr]
 
 
 def _cut(figures: list[float], percent: int) -> float:
-    scale = 1000.0 if max(figures, default=0) < 60 else 1.0  # noqa: PLR2004 - seconds are shown in ms, microseconds are not
+    scale = 1000.0 if max(figures, default=0) < 60 else 1.0
     return statistics.quantiles(figures, n=100)[percent - 1] * scale
 
 

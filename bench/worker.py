@@ -29,7 +29,9 @@ class Drained:
 
 
 @contextlib.contextmanager
-def worker(server: Server, file: Path, *, queue: str, concurrency: int = 50, level: str = "warning") -> Iterator[int]:
+def worker(
+    server: Server, file: Path, *, queue: str, concurrency: int = 50, level: str = "warning"
+) -> Iterator[int]:
     """A worker of one queue; its pid."""
     environ = os.environ | {
         "REDIS_URL": server.url,
@@ -56,7 +58,9 @@ def drained(server: Server, file: Path, jobs: int, *, concurrency: int, level: s
         first = _until(file, 1)
         begun, worker_s, server_s = time.perf_counter(), _cpu(pid), server.cpu_s
         _until(file, jobs)
-        return Drained(jobs - first, time.perf_counter() - begun, _cpu(pid) - worker_s, server.cpu_s - server_s)
+        return Drained(
+            jobs - first, time.perf_counter() - begun, _cpu(pid) - worker_s, server.cpu_s - server_s
+        )
 
 
 def _cpu(pid: int) -> float:
@@ -69,6 +73,8 @@ def _until(file: Path, size: int) -> int:
         if now != last:
             last, moved = now, time.monotonic()
         if time.monotonic() - moved > STALL_S:
-            raise RuntimeError(f"the worker stopped at {now} of {size} jobs: {file.with_suffix('.log').read_text()[-2000:]}")
+            raise RuntimeError(
+                f"the worker stopped at {now} of {size} jobs: {file.with_suffix('.log').read_text()[-2000:]}"
+            )
         time.sleep(POLL_S)
     return now

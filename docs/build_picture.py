@@ -1,6 +1,6 @@
 """Draw `docs/images/demo.svg`: a real run of the demo, as a terminal shows it half-way and at its end.
 
-    uv run python docs/build_picture.py
+uv run python docs/build_picture.py
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def main() -> None:
     with stage(Behaviour(fail_rate=0.05, latency=0.01, publish_delay=0.3, seed=1), processes=1) as here:
         summary = asyncio.run(play(here, payloads, screen))
     console.print("[bold green]$[/] jobrunner demo", highlight=False)
-    console.print(f"{len(payloads)} posts for {summary.proof.expected} accounts on five platforms", highlight=False)
+    console.print(
+        f"{len(payloads)} posts for {summary.proof.expected} accounts on five platforms", highlight=False
+    )
     console.print(screen.picture(screen.sights[len(screen.sights) // 2]))
     console.print()
     screen.conclude(summary.posts, *describe(summary))

@@ -1,7 +1,7 @@
 """Write `docs/reference/` from the code, so that it cannot say anything else.
 
-    uv run python docs/build_reference.py            # write
-    uv run python docs/build_reference.py --check    # exit 1 if something would change
+uv run python docs/build_reference.py            # write
+uv run python docs/build_reference.py --check    # exit 1 if something would change
 """
 
 from __future__ import annotations
@@ -65,9 +65,20 @@ def events_page() -> str:
         "| event | level | told when |",
         "|---|---|---|",
     ]
-    lines += [f"| [`{event_name(kind)}`](#{anchor(kind)}) | {kind.level} | {first_sentence(kind)} |" for kind in EVENTS]
+    lines += [
+        f"| [`{event_name(kind)}`](#{anchor(kind)}) | {kind.level} | {first_sentence(kind)} |"
+        for kind in EVENTS
+    ]
     for kind in EVENTS:
-        lines += ["", f"## {event_name(kind)}", "", inspect.cleandoc(kind.__doc__ or ""), "", "| key | type | |", "|---|---|---|"]
+        lines += [
+            "",
+            f"## {event_name(kind)}",
+            "",
+            inspect.cleandoc(kind.__doc__ or ""),
+            "",
+            "| key | type | |",
+            "|---|---|---|",
+        ]
         lines += [
             f"| `{field.encode_name}` | {type_name(field.type)} | {field_text(kind, field.name, docs)} |"
             for field in msgspec.structs.fields(kind)
@@ -126,7 +137,15 @@ def hooks_page() -> str:
     lines = ["# Hooks", NOTE, "", inspect.cleandoc(hookspecs.__doc__ or "").partition("\n\n")[2]]
     for name, function in vars(hookspecs).items():
         if name.startswith("jobrunner_"):
-            lines += ["", f"## {name}", "", "```python", f"def {name}{inspect.signature(function)}", "```", ""]
+            lines += [
+                "",
+                f"## {name}",
+                "",
+                "```python",
+                f"def {name}{inspect.signature(function)}",
+                "```",
+                "",
+            ]
             lines.append(inspect.cleandoc(function.__doc__ or ""))
     return "\n".join(lines) + "\n"
 
@@ -137,12 +156,18 @@ def settings_page() -> str:
     described = attributes_of(settings.Settings)
     lines += ["| variable | default | |", "|---|---|---|"]
     for name, variable in settings.VARIABLES.items():
-        default = next(field.default for field in msgspec.structs.fields(settings.Settings) if field.name == name)
-        shown = "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        default = next(
+            field.default for field in msgspec.structs.fields(settings.Settings) if field.name == name
+        )
+        shown = (
+            "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        )
         lines.append(f"| `{variable}` | {shown} | {described[name].replace(f' `{variable}`.', '')} |")
     lines += [
-        "| `REDIS_URL` | | The store: `redis://`, `rediss://`, `unix://`, `redis+sentinel://h1:p,h2:p/master/db`, "
-        "`redis+cluster://h1:p,h2:p`, `embedded:///folder`; wins over the next five. |",
+        (
+            "| `REDIS_URL` | | The store: `redis://`, `rediss://`, `unix://`, `redis+sentinel://h1:p,h2:p/master/db`, "
+            "`redis+cluster://h1:p,h2:p`, `embedded:///folder`; wins over the next five. |"
+        ),
         "| `REDIS_HOST` | `localhost` | |",
         "| `REDIS_PORT` | `6379` | |",
         "| `REDIS_USERNAME` | | |",
@@ -175,9 +200,9 @@ def documented_fields(module: ModuleType) -> dict[tuple[str, str], str]:
         if not isinstance(node, ast.ClassDef):
             continue
         for before, after in zip(node.body, node.body[1:], strict=False):
-            if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and isinstance(after, ast.Expr):
-                if isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
-                    found[node.name, before.target.id] = " ".join(after.value.value.split())
+            match before, after:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[node.name, name] = " ".join(text.split())
     return found
 
 
@@ -217,8 +242,19 @@ def anchor(kind: type[Event]) -> str:
 def type_name(kind: object) -> str:
     """A type in the words of JSON."""
     text = str(kind)
-    for name, word in (("int", "integer"), ("bool", "true or false"), ("float", "number"), ("dict", "map"), ("str", "text")):
-        if kind is getattr(__builtins__, name, None) or f"'{name}'" in text or text.startswith(name) or f"[{name}" in text:
+    for name, word in (
+        ("int", "integer"),
+        ("bool", "true or false"),
+        ("float", "number"),
+        ("dict", "map"),
+        ("str", "text"),
+    ):
+        if (
+            kind is getattr(__builtins__, name, None)
+            or f"'{name}'" in text
+            or text.startswith(name)
+            or f"[{name}" in text
+        ):
             return word
     return text
 

@@ -108,6 +108,15 @@ def jobrunner_queues() -> list[Queue]:
     retry = RetryPolicy(max_attempts=5, base=0.2, cap=0.2)
     timeout = float(os.environ.get("CHAOS_TIMEOUT", "60"))
     return [
-        Queue("chaos.work", Work, work, concurrency=5, lease=LEASE, retry=retry, keep_completed=keep, timeout=timeout),
+        Queue(
+            "chaos.work",
+            Work,
+            work,
+            concurrency=5,
+            lease=LEASE,
+            retry=retry,
+            keep_completed=keep,
+            timeout=timeout,
+        ),
         Queue("chaos.hold", Work, hold, concurrency=2, lease=LEASE, executor="process", keep_completed=keep),
     ]

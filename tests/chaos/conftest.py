@@ -1,7 +1,6 @@
 """Fixtures of the chaos tests."""
 
 import pytest
-
 from rig.servers import ServerOptions
 
 from .scene import Scene

@@ -1,11 +1,9 @@
 """One chaos scenario: a store, workers, a producer, and the judgement at its end."""
 
-
 import os
 import sys
 import time
 from pathlib import Path
-
 
 from rig.checker import check, explain
 from rig.history import History, now_ms, read_history
@@ -39,7 +37,9 @@ class Scene:
         self.history = History(self.folder, "test")
         self._start = start_process
         self.workers = []
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "JOBRUNNER_"))}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "JOBRUNNER_"))
+        }
         self.environ = clean | {
             "REDIS_URL": url,
             "JOBRUNNER_PLUGINS": str(PLUGIN),
@@ -128,7 +128,9 @@ class Scene:
         """Wait until so many jobs have ended."""
         ended = ("completed", "failed", "cancelled")
         self.until(
-            lambda: sum(self.states(queue)[name] for name in ended) >= number, timeout_s=timeout_s, what=f"the end of {number} jobs"
+            lambda: sum(self.states(queue)[name] for name in ended) >= number,
+            timeout_s=timeout_s,
+            what=f"the end of {number} jobs",
         )
 
     def stats(self, queue=QUEUE):
@@ -159,7 +161,11 @@ class Scene:
         for job_id in self.redis.hkeys(f"jr:{{{QUEUE}}}:jobs"):
             states.setdefault(job_id.decode(), ())
         active = states_of(states, State.ACTIVE.value)
-        leftovers = [job_id.decode() for job_id in self.redis.hkeys(f"jr:{{{QUEUE}}}:lease") if job_id.decode() not in active]
+        leftovers = [
+            job_id.decode()
+            for job_id in self.redis.hkeys(f"jr:{{{QUEUE}}}:lease")
+            if job_id.decode() not in active
+        ]
         return Dump(states=states, results=results, leftovers=tuple(leftovers))
 
     def judge(self, *, drained=True):
@@ -182,5 +188,3 @@ class Scene:
 
 def states_of(states, wanted):
     return {job_id for job_id, found in states.items() if wanted in found}
-
-

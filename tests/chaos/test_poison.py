@@ -3,7 +3,10 @@
 import pytest
 
 
-@pytest.mark.parametrize("how", ["die", pytest.param("exit", marks=pytest.mark.chaos), pytest.param("crash", marks=pytest.mark.chaos)])
+@pytest.mark.parametrize(
+    "how",
+    ["die", pytest.param("exit", marks=pytest.mark.chaos), pytest.param("crash", marks=pytest.mark.chaos)],
+)
 def test_job_that_kills_its_worker_is_buried_and_the_others_complete(make_scene, how):
     """Three workers are lost to it, then it is failed with the reason, and never is it first in line again."""
     scene, _ = make_scene(lease=0.5)

@@ -1,7 +1,6 @@
 """Requests and replies that are lost, delayed and reset; answers that are errors. By enumeration: at every k-th command."""
 
 import pytest
-
 from rig.faults import Answer, DelayReply, DropReply, DropRequest, Reset
 from rig.faults import script as calls_of
 
@@ -38,7 +37,9 @@ def flow(scene, proxy, jobs, *, seconds=0.002):
     assert all(runs == 1 for runs in scene.runs().values()), "a job ran twice"
 
 
-@pytest.mark.parametrize("fault", [DropReply(), DropRequest(), Reset()], ids=["reply lost", "request lost", "reset"])
+@pytest.mark.parametrize(
+    "fault", [DropReply(), DropRequest(), Reset()], ids=["reply lost", "request lost", "reset"]
+)
 def test_every_seventh_command_goes_wrong_and_nothing_is_lost_or_doubled(scene, start_proxy, fault):
     """Exchanges, enqueues, renewals and notes are hit in turn, since seven divides none of their rhythms."""
     proxy = start_proxy(scene.url)
@@ -49,7 +50,9 @@ def test_every_seventh_command_goes_wrong_and_nothing_is_lost_or_doubled(scene, 
 @pytest.mark.chaos
 @pytest.mark.parametrize("name", ["enqueue", "exchange", "extend", "recover", "note"])
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 8])
-@pytest.mark.parametrize("fault", [DropReply(), DropRequest(), Reset()], ids=["reply lost", "request lost", "reset"])
+@pytest.mark.parametrize(
+    "fault", [DropReply(), DropRequest(), Reset()], ids=["reply lost", "request lost", "reset"]
+)
 def test_each_script_can_go_wrong_at_its_kth_call(scene, start_proxy, fault, k, name):
     """The sweep: every script, at its first calls, in every way."""
     proxy = start_proxy(scene.url)

@@ -25,7 +25,9 @@ def uncharged(scene, jobs):
     scene.judge(drained=False)
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGINT], [signal.SIGQUIT]])
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGINT], [signal.SIGQUIT]]
+)
 def test_worker_that_is_stopped_gives_back_what_does_not_end(scene, signals):
     """A deploy must neither lose nor charge; more of the same signal changes nothing."""
     worker = loaded(scene, "--grace", "0.5")
@@ -79,7 +81,9 @@ def test_worker_as_process_1_obeys_term(scene):
     scene.until(lambda: worker.output().count('"job.started"') >= 5, what="five jobs running")
     import subprocess
 
-    children = subprocess.run(["pgrep", "-P", str(worker.pid)], capture_output=True, text=True, check=True).stdout.split()
+    children = subprocess.run(
+        ["pgrep", "-P", str(worker.pid)], capture_output=True, text=True, check=True
+    ).stdout.split()
     subprocess.run(["kill", "-TERM", *children], check=True)
 
     worker.wait()

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from rig.processes import Process
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -19,7 +18,9 @@ def block(kind, *, with_text):
 
 
 def environ():
-    return {name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "JOBRUNNER_"))}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "JOBRUNNER_"))
+    }
 
 
 @pytest.fixture
@@ -67,7 +68,10 @@ def test_producer_of_the_page_works_as_written(start_process, folder):
     worker = jobrunner(start_process, folder, "jobrunner --embedded run --plugin ./greeting.py")
     worker.wait_for_line("worker.started")
 
-    env = environ() | {"REDIS_URL": f"embedded://{folder}/.jobrunner", "JOBRUNNER_PLUGINS": str(folder / "greeting.py")}
+    env = environ() | {
+        "REDIS_URL": f"embedded://{folder}/.jobrunner",
+        "JOBRUNNER_PLUGINS": str(folder / "greeting.py"),
+    }
     producer = start_process([sys.executable, "produce.py"], env=env, cwd=folder)
     assert producer.wait() == 0, producer.output()
     assert producer.output().strip() == "Hello Ada"

@@ -31,7 +31,9 @@ def reference():
 def test_reference_pages_are_up_to_date():
     """A hook, event, setting or error that is not in the reference does not exist for its readers."""
     for name, text in reference().pages().items():
-        assert (ROOT / "docs/reference" / name).read_text("utf-8") == text, "run python docs/build_reference.py"
+        assert (ROOT / "docs/reference" / name).read_text("utf-8") == text, (
+            "run python docs/build_reference.py"
+        )
 
 
 class Work(msgspec.Struct, rename="camel"):
@@ -85,7 +87,9 @@ async def test_every_line_of_a_worker_fits_the_schema(real_server, level):
     assert await worker.run() == 0
     await client.close()
 
-    schema = jsonschema.Draft202012Validator(json.loads((ROOT / "docs/reference/events.schema.json").read_text("utf-8")))
+    schema = jsonschema.Draft202012Validator(
+        json.loads((ROOT / "docs/reference/events.schema.json").read_text("utf-8"))
+    )
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     for line in lines:
         schema.validate(line)

@@ -53,7 +53,14 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time the tabl
 _WHERE = {
     "jobrunner.client": ("BatchError", "Client", "SyncClient"),
     "jobrunner.errors": (
-        *("ClosedClientError", "ConflictError", "Discard", "InvalidNameError", "JobCancelledError", "JobFailedError"),
+        *(
+            "ClosedClientError",
+            "ConflictError",
+            "Discard",
+            "InvalidNameError",
+            "JobCancelledError",
+            "JobFailedError",
+        ),
         *("JobNotFoundError", "JobrunnerError", "JobTimeoutError", "LeaseLostError", "OutcomeUnknownError"),
         *("PayloadError", "PayloadTooLargeError", "PluginError", "QueueFullError", "ResultGone", "Retry"),
         *("SettingsError", "Snooze", "StepError", "StoreError", "StoreFullError", "StoreRefusedError"),

@@ -56,7 +56,9 @@ class Admin:
                 found[name] = Declaration(name=name)
         for name, queue in self.plugins.queues.items():
             owner = self.plugins.owner(name)
-            found.setdefault(name, Declaration(name=name, plugin=owner.name if owner else "", priority=queue.priority))
+            found.setdefault(
+                name, Declaration(name=name, plugin=owner.name if owner else "", priority=queue.priority)
+            )
         return dict(sorted(found.items()))
 
     async def workers(self) -> list[tuple[WorkerReport, bool]]:
@@ -109,9 +111,13 @@ class Admin:
         for one in stats:
             if (one.waiting or one.delayed) and not one.workers:
                 left = one.waiting + one.delayed
-                problems.append(f"{one.name}: {left:,} {'job is' if left == 1 else 'jobs are'} there and no worker serves the queue")
+                problems.append(
+                    f"{one.name}: {left:,} {'job is' if left == 1 else 'jobs are'} there and no worker serves the queue"
+                )
             if one.oldest_waiting_ms > WAITING_LONG_MS and not one.paused:
-                problems.append(f"{one.name}: the first job in line has waited for {one.oldest_waiting_ms // 60_000} minutes")
+                problems.append(
+                    f"{one.name}: the first job in line has waited for {one.oldest_waiting_ms // 60_000} minutes"
+                )
         return Health(
             status="degraded" if problems else "healthy",
             total_jobs=sum(one.total for one in stats),
@@ -127,7 +133,9 @@ class Admin:
         Raises:
             JobNotFoundError: There is no such job.
         """
-        found = looks.found(await self.store.run_many(looks.job(self.store.keys(check_queue(queue)), check_job_id(job_id))))
+        found = looks.found(
+            await self.store.run_many(looks.job(self.store.keys(check_queue(queue)), check_job_id(job_id)))
+        )
         if found.record is None:
             raise JobNotFoundError(f"there is no job {job_id} in {queue}; it may have ended and been trimmed")
         return job_view(queue, job_id, found, self._installed(queue))
@@ -174,7 +182,7 @@ class Admin:
 
     async def retry(self, queue: str, ids: Sequence[str]) -> list[str]:
         """Put failed, cancelled or parked jobs in line again, their attempts forgiven; those that were moved."""
-        moved = []
+        moved: list[str] = []
         for state in (State.FAILED, State.CANCELLED, State.PARKED):
             moved += await self._moved(queue, state, ids, forgive=True)
         return moved
@@ -187,8 +195,12 @@ class Admin:
         """Put all jobs of a state in line again, a step at a time; how many each step moved."""
         left = (await self.store.run(calls.counts(self.store.keys(queue)))).of(state)
         while left > 0:
-            entries = await self.store.run(looks.page(self.store.keys(queue), state, start=0, limit=MAX_BY_HAND))
-            moved = await self._moved(queue, state, [job_id for job_id, _ in entries], forgive=state is not State.DELAYED)
+            entries = await self.store.run(
+                looks.page(self.store.keys(queue), state, start=0, limit=MAX_BY_HAND)
+            )
+            moved = await self._moved(
+                queue, state, [job_id for job_id, _ in entries], forgive=state is not State.DELAYED
+            )
             if not moved:
                 return
             left -= len(moved)
@@ -196,7 +208,8 @@ class Admin:
 
     async def cancel(self, queue: str, ids: Sequence[str], reason: str = "") -> dict[str, str]:
         """Stop jobs; a verdict each: `cancelled`, `requested` (it runs, and is told), `ended` or `missing`."""
-        keys, verdicts = self.store.keys(check_queue(queue)), {}
+        keys = self.store.keys(check_queue(queue))
+        verdicts: dict[str, str] = {}
         line = " ".join(reason.split())[:500] or "cancelled by hand"
         entry = msgspec.json.encode(Note(what="cancelled", reason=line))
         for part in _parts(ids):
@@ -206,9 +219,10 @@ class Admin:
 
     async def remove(self, queue: str, ids: Sequence[str]) -> list[str]:
         """Delete jobs that are not running, and all that is known of them; those that were removed."""
-        removed = []
+        removed: list[str] = []
         for part in _parts(ids):
-            removed += await self.store.run(calls.remove(self.store.keys(check_queue(queue)), part))
+            gone = await self.store.run(calls.remove(self.store.keys(check_queue(queue)), part))
+            removed += gone
         return removed
 
     async def clear(self, queue: str, state: State) -> AsyncIterator[int]:
@@ -243,9 +257,11 @@ class Admin:
             self._known(queue, await self.declarations())
 
     async def _moved(self, queue: str, state: State, ids: Sequence[str], *, forgive: bool) -> list[str]:
-        moved = []
+        moved: list[str] = []
         for part in _parts(ids):
-            moved += await self.store.run(calls.retry(self.store.keys(check_queue(queue)), state, part, forgive=forgive))
+            call = calls.retry(self.store.keys(check_queue(queue)), state, part, forgive=forgive)
+            step = await self.store.run(call)
+            moved += step
         return moved
 
     def _installed(self, queue: str) -> Queue | None:

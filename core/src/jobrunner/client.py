@@ -108,7 +108,9 @@ class _Producer:
             return [self._book.draft(queue, payload, options) for payload in payloads]
         listed = list(payloads)
         if len(listed) != len(job_ids):
-            raise ValueError(f"there are {len(listed)} payloads and {len(job_ids)} job ids; give one for each")
+            raise ValueError(
+                f"there are {len(listed)} payloads and {len(job_ids)} job ids; give one for each"
+            )
         return [
             self._book.draft(queue, payload, options, job_id=job_id)
             for payload, job_id in zip(listed, job_ids, strict=True)
@@ -193,7 +195,9 @@ class Client(_Producer):
             UnknownQueueError: No plugin declares the queue and no worker has served it.
             StoreError: The store did not take it, or its answer was lost for a minute.
         """
-        options = Options(delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers)
+        options = Options(
+            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+        )
         return await self.enqueue_with(queue, payload, options)
 
     async def enqueue_with(self, queue: str, payload: Payload, options: Options) -> JobHandle:
@@ -238,7 +242,8 @@ class Client(_Producer):
             except JobrunnerError as error:
                 raise BatchError(error, len(handles)) from error
             handles += [
-                JobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known) for draft in batch
+                JobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
+                for draft in batch
             ]
         return handles
 
@@ -249,7 +254,7 @@ class Client(_Producer):
     def __getattr__(self, name: str) -> Factory[JobHandle]:
         if name.startswith("_") or "plugins" not in self.__dict__:
             raise AttributeError(name)
-        return Factory(self.plugins, name, self.enqueue)  # type: ignore[arg-type]  # its arguments are checked at the call
+        return Factory(self.plugins, name, self.enqueue)
 
     async def _learn(self, queue: str) -> None:
         keys = self.store.fleet
@@ -316,7 +321,9 @@ class SyncClient(_Producer):
         headers: Mapping[str, str] | None = None,
     ) -> SyncJobHandle:
         """Enqueue one job; see `Client.enqueue`."""
-        options = Options(delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers)
+        options = Options(
+            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+        )
         return self.enqueue_with(queue, payload, options)
 
     def enqueue_with(self, queue: str, payload: Payload, options: Options) -> SyncJobHandle:
@@ -344,7 +351,8 @@ class SyncClient(_Producer):
         handles: list[SyncJobHandle] = []
         for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids)):
             handles += [
-                SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known) for draft in batch
+                SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
+                for draft in batch
             ]
         return handles
 
@@ -396,7 +404,7 @@ class SyncClient(_Producer):
     def __getattr__(self, name: str) -> Factory[SyncJobHandle]:
         if name.startswith("_") or "plugins" not in self.__dict__:
             raise AttributeError(name)
-        return Factory(self.plugins, name, self.enqueue)  # type: ignore[arg-type]  # its arguments are checked at the call
+        return Factory(self.plugins, name, self.enqueue)
 
     def _send(self, drafts: Sequence[Draft]) -> set[str]:
         return self._answer(drafts, self._retried(self._call(self.store, drafts)))

@@ -52,11 +52,15 @@ class PayloadCodec:
         if isinstance(payload, msgspec.Struct):
             if not isinstance(payload, self.kind):
                 found, wanted = _full_name(type(payload)), _full_name(self.kind)
-                raise PayloadError(self.queue, "", f"the payload is a {found}, and the queue takes a {wanted}")
+                raise PayloadError(
+                    self.queue, "", f"the payload is a {found}, and the queue takes a {wanted}"
+                )
         elif isinstance(payload, Mapping):
             payload = to_wire(payload, self.kind)  # type: ignore[assignment]  # a map of the wire's names
         else:
-            raise PayloadError(self.queue, "", f"the payload is a {type(payload).__name__}; it must be an object")
+            raise PayloadError(
+                self.queue, "", f"the payload is a {type(payload).__name__}; it must be an object"
+            )
         raw = encode_json(self.queue, payload)
         value = self.decode(raw)
         # What the decoder made of it is what is sent: defaults filled in, numbers and times in one form.

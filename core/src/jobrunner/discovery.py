@@ -34,7 +34,11 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def blame(self) -> str:
         """How messages name it: the plugin, and the distribution with its version where it came from one."""
-        return f"plugin {self.name} ({self.distribution} {self.version})" if self.distribution else f"plugin {self.name}"
+        return (
+            f"plugin {self.name} ({self.distribution} {self.version})"
+            if self.distribution
+            else f"plugin {self.name}"
+        )
 
 
 def installed() -> list[Found]:
@@ -84,7 +88,9 @@ def find(name: str) -> Found:
     if spec is not None:
         return Found(name=_name_of(name), target=name)
     names = ", ".join(one.name for one in here) or "none"
-    raise PluginError(f"plugin {name!r} is not installed (installed: {names}); `pip install` it, or name a .py file")
+    raise PluginError(
+        f"plugin {name!r} is not installed (installed: {names}); `pip install` it, or name a .py file"
+    )
 
 
 def load_module(found: Found) -> ModuleType | object:

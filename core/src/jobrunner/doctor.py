@@ -40,7 +40,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     text: str
 
 
-async def examine(admin: Admin, *, deep: bool = True, progress: Progress = lambda _: None) -> AsyncIterator[Finding]:
+async def examine(
+    admin: Admin, *, deep: bool = True, progress: Progress = lambda _: None
+) -> AsyncIterator[Finding]:
     """Look at everything, the most important first.
 
     Args:
@@ -87,7 +89,8 @@ def _server(about: Server, took_ms: float) -> list[Finding]:
         Finding(
             level="warning" if took_ms > SLOW_MS else "ok",
             about="latency",
-            text=f"{took_ms:.2f} ms to the store and back" + ("; workers wait for it at every exchange" if took_ms > SLOW_MS else ""),
+            text=f"{took_ms:.2f} ms to the store and back"
+            + ("; workers wait for it at every exchange" if took_ms > SLOW_MS else ""),
         ),
     ]
     found.append(_policy(about))
@@ -99,14 +102,26 @@ def _server(about: Server, took_ms: float) -> list[Finding]:
         text = "appendonly is off: a crash of the server loses what came after its last snapshot; set appendonly yes"
         found.append(Finding(level="warning", about="persistence", text=text))
     elif not about.aof_ok:
-        found.append(Finding(level="error", about="persistence", text="the last write of the append-only file failed; is the disk full?"))
+        found.append(
+            Finding(
+                level="error",
+                about="persistence",
+                text="the last write of the append-only file failed; is the disk full?",
+            )
+        )
     else:
         found.append(Finding(level="ok", about="persistence", text="appendonly is on"))
     if not about.rdb_ok:
         text = "the last snapshot failed, and the server refuses writes until one succeeds (MISCONF); is the disk full?"
         found.append(Finding(level="error", about="snapshots", text=text))
     if about.role not in ("master", ""):
-        found.append(Finding(level="error", about="role", text=f"this server is a {about.role}: it takes no writes; connect to the primary"))
+        found.append(
+            Finding(
+                level="error",
+                about="role",
+                text=f"this server is a {about.role}: it takes no writes; connect to the primary",
+            )
+        )
     return found
 
 
@@ -119,14 +134,22 @@ def _policy(about: Server) -> Finding:
             "once. `CONFIG SET maxmemory-policy noeviction`; workers refuse to start until then",
         )
     if not about.policy:
-        return Finding(level="warning", about="maxmemory-policy", text="the server does not tell it; it must be noeviction")
+        return Finding(
+            level="warning",
+            about="maxmemory-policy",
+            text="the server does not tell it; it must be noeviction",
+        )
     return Finding(level="ok", about="maxmemory-policy", text="noeviction")
 
 
 async def _workers(admin: Admin) -> AsyncIterator[Finding]:
     workers = await admin.workers()
     alive = [report for report, is_alive in workers if is_alive]
-    yield Finding(level="ok" if alive else "warning", about="workers", text=f"{len(alive)} alive" if alive else "none is alive")
+    yield Finding(
+        level="ok" if alive else "warning",
+        about="workers",
+        text=f"{len(alive)} alive" if alive else "none is alive",
+    )
     for report, is_alive in workers:
         if not is_alive:
             text = "it has not reported for 20 s: it is dead, frozen, or cannot reach the store; its jobs are taken over"
@@ -144,13 +167,16 @@ async def _workers(admin: Admin) -> AsyncIterator[Finding]:
             versions.setdefault(f"plugin {name}", Counter())[version] += 1
     for name, found in versions.items():
         if len(found) > 1:
-            text = "workers disagree: " + ", ".join(f"{version or 'no version'} on {number}" for version, number in found.items())
+            text = "workers disagree: " + ", ".join(
+                f"{version or 'no version'} on {number}" for version, number in found.items()
+            )
             yield Finding(level="warning", about=name, text=f"{text}; fine while a deploy is under way")
 
 
 async def audit(admin: Admin, queue: str) -> AsyncIterator[Finding]:
     """Whether a queue is of one piece: each record in one list, each entry with a record, each lease with its job, the
-    tally as it should be. Jobs that move meanwhile are looked at once more before anything is said of them."""
+    tally as it should be. Jobs that move meanwhile are looked at once more before anything is said of them.
+    """
     keys = admin.store.keys(queue)
     lost, twice, tally = [], [], Counter[str]()
     try:
@@ -174,7 +200,11 @@ async def audit(admin: Admin, queue: str) -> AsyncIterator[Finding]:
         (empty, "entries stand in a list without a record"),
     ):
         if ids:
-            yield Finding(level="error", about=f"queue {queue}", text=f"{len(ids):,} {what} ({', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''})")  # noqa: PLR2004 - a few
+            yield Finding(
+                level="error",
+                about=f"queue {queue}",
+                text=f"{len(ids):,} {what} ({', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''})",
+            )
     if not (lost or twice or empty):
         yield Finding(level="ok", about=f"queue {queue}", text="every job is in its place")
     wrong = await _tally_differs(admin, keys, tally)
@@ -186,7 +216,9 @@ async def audit(admin: Admin, queue: str) -> AsyncIterator[Finding]:
 async def _records(admin: Admin, keys: QueueKeys) -> AsyncIterator[tuple[str, bytes]]:
     cursor: object = b"0"
     while True:
-        cursor, flat = await admin.store.run(calls.plain(["HSCAN", keys["jobs"], cursor, "COUNT", STEP], _scan))
+        cursor, flat = await admin.store.run(
+            calls.plain(["HSCAN", keys["jobs"], cursor, "COUNT", STEP], _scan)
+        )
         for at in range(0, len(flat), 2):
             yield flat[at].decode(), flat[at + 1]
         if cursor in (b"0", 0):
@@ -208,9 +240,13 @@ async def _without_record(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
         scan = "HSCAN" if part == "lease" else "ZSCAN"
         cursor: object = b"0"
         while True:
-            cursor, flat = await admin.store.run(calls.plain([scan, keys[part], cursor, "COUNT", STEP], _scan))
+            cursor, flat = await admin.store.run(
+                calls.plain([scan, keys[part], cursor, "COUNT", STEP], _scan)
+            )
             for job_id in flat[::2]:
-                if not await _is_there(admin, keys, job_id.decode()) and await _still(admin, keys, part, job_id):
+                if not await _is_there(admin, keys, job_id.decode()) and await _still(
+                    admin, keys, part, job_id
+                ):
                     yield job_id.decode()
             if cursor in (b"0", 0):
                 break

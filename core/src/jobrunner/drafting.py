@@ -113,7 +113,9 @@ def _encoded(
             fields[declared.schedule_field] = getattr(value, queue.schedule_field)
         return raw, fields
     if not isinstance(payload, (msgspec.Struct, Mapping)):
-        raise PayloadError(declared.name, "", f"the payload is a {type(payload).__name__}; it must be an object")
+        raise PayloadError(
+            declared.name, "", f"the payload is a {type(payload).__name__}; it must be an object"
+        )
     raw = encode_json(declared.name, payload)
     check_size(declared.name, raw, declared.max_payload)
     if check is not None:
@@ -126,7 +128,9 @@ def _tenant(declared: Declaration, fields: Mapping[str, object], asked: str | No
     if named in (None, ""):
         return check_tenant(asked or "")
     if not isinstance(named, str):
-        raise PayloadError(declared.name, declared.tenant_field, f"expected `str`, got `{type(named).__name__}`")
+        raise PayloadError(
+            declared.name, declared.tenant_field, f"expected `str`, got `{type(named).__name__}`"
+        )
     if asked not in (None, named):
         problem = f"the payload says {named!r}, and tenant={asked!r}; they must be the same"
         raise PayloadError(declared.name, declared.tenant_field, problem)
@@ -136,8 +140,10 @@ def _tenant(declared: Declaration, fields: Mapping[str, object], asked: str | No
 def _priority(declared: Declaration, asked: int | None) -> int:
     if asked is None:
         return declared.priority
-    if isinstance(asked, bool) or not isinstance(asked, int) or not 0 <= asked <= MAX_PRIORITY:
-        raise PayloadError(declared.name, "", f"priority is a whole number from 0 to {MAX_PRIORITY}, not {asked!r}")
+    if type(asked) is not int or not 0 <= asked <= MAX_PRIORITY:
+        raise PayloadError(
+            declared.name, "", f"priority is a whole number from 0 to {MAX_PRIORITY}, not {asked!r}"
+        )
     return asked
 
 
@@ -156,11 +162,15 @@ def _when(declared: Declaration, fields: Mapping[str, object], options: Options)
     if at is None:
         return "0", 0
     if at.tzinfo is None:
-        raise PayloadError(declared.name, "", "at must have a time zone: without one it means another moment elsewhere")
+        raise PayloadError(
+            declared.name, "", "at must have a time zone: without one it means another moment elsewhere"
+        )
     due_ms = round(at.timestamp() * 1000)
     ahead_ms = due_ms - int(time.time() * 1000)
     if ahead_ms > MAX_DELAY_S * 1000:
-        raise PayloadError(declared.name, declared.schedule_field, "a job may be delayed for ten years at the most")
+        raise PayloadError(
+            declared.name, declared.schedule_field, "a job may be delayed for ten years at the most"
+        )
     return f"@{max(0, due_ms)}", max(0, ahead_ms)
 
 
@@ -175,12 +185,16 @@ def _scheduled(declared: Declaration, value: object) -> datetime | None:
 
 def _headers(declared: Declaration, headers: Mapping[str, str]) -> dict[str, str]:
     if len(headers) > MAX_HEADERS:
-        raise PayloadError(declared.name, "", f"a job has {MAX_HEADERS} headers at the most, not {len(headers)}")
+        raise PayloadError(
+            declared.name, "", f"a job has {MAX_HEADERS} headers at the most, not {len(headers)}"
+        )
     for name, value in headers.items():
         for text in (name, value):
-            if not isinstance(text, str) or len(text) > MAX_HEADER or not text.isprintable():
+            if type(text) is not str or len(text) > MAX_HEADER or not text.isprintable():
                 raise PayloadError(
-                    declared.name, "", f"header {name!r:.80}: names and values are printable text up to {MAX_HEADER} characters"
+                    declared.name,
+                    "",
+                    f"header {name!r:.80}: names and values are printable text up to {MAX_HEADER} characters",
                 )
         if name.lower() == DUE_HEADER:
             raise PayloadError(declared.name, "", f"the header {DUE_HEADER} is jobrunner's own")

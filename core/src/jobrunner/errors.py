@@ -81,7 +81,7 @@ class ConflictError(JobrunnerError):
     """
 
     def __init__(self, queue: str, ids: list[str]) -> None:
-        names = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")  # noqa: PLR2004 - a few
+        names = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
         super().__init__(
             f"{queue}: a job with id {names} exists with another payload; "
             "choose another id, or send the same payload again"
@@ -134,7 +134,9 @@ class QueueFullError(JobrunnerError):
     """
 
     def __init__(self, queue: str, waiting: int, cap: int) -> None:
-        super().__init__(f"{queue}: full with {waiting:,} of {cap:,} jobs; try again when workers have made room")
+        super().__init__(
+            f"{queue}: full with {waiting:,} of {cap:,} jobs; try again when workers have made room"
+        )
         self.queue = queue
         self.waiting = waiting
 

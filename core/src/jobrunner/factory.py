@@ -32,14 +32,18 @@ class Factory(Generic[H]):
         known = {route.split("/")[0] for route in plugins.routes}
         if self._word not in known:
             names = ", ".join(sorted(name.replace("-", "_") for name in known)) or "none"
-            raise AttributeError(f"the client has no attribute {word!r}, and no installed plugin a route of that name ({names})")
+            raise AttributeError(
+                f"the client has no attribute {word!r}, and no installed plugin a route of that name ({names})"
+            )
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[H] | H]:
         route = f"{self._word}/{name.replace('_', '-')}"
         queue = self._plugins.routes.get(route)
         if queue is None:
             known = ", ".join(
-                one.split("/")[1].replace("-", "_") for one in sorted(self._plugins.routes) if one.startswith(f"{self._word}/")
+                one.split("/")[1].replace("-", "_")
+                for one in sorted(self._plugins.routes)
+                if one.startswith(f"{self._word}/")
             )
             raise AttributeError(f"no queue has the route {route} (here: {known})")
         own = set(queue.payload.__struct_fields__)

@@ -52,7 +52,7 @@ class JobHandle(_Handle):
         super().__init__(job_id, queue, created=created)
         self._store = store
 
-    async def result(self, timeout: float | None = None) -> object:  # noqa: ASYNC109 - the interface producers know
+    async def result(self, timeout: float | None = None) -> object:
         """Wait for the job to end and return what its handler returned, as plain maps and lists.
 
         Args:
@@ -103,7 +103,9 @@ def outcome_of(handle: _Handle, replies: list[object]) -> bytes | None:
     state, raw, there = looks.how_ended(replies)
     if state is None:
         if not there:
-            raise ResultGone(f"job {handle.id} of {handle.queue} is not there any more, and its result with it")
+            raise ResultGone(
+                f"job {handle.id} of {handle.queue} is not there any more, and its result with it"
+            )
         return None
     entries = [dated.entry for dated in decode_journal(raw)]
     if state is State.COMPLETED:
@@ -111,7 +113,9 @@ def outcome_of(handle: _Handle, replies: list[object]) -> bytes | None:
         return bytes(results[-1].value) if results else b"null"
     if state is State.CANCELLED:
         notes = [entry.reason for entry in entries if isinstance(entry, Note) and entry.what == "cancelled"]
-        raise JobCancelledError(f"job {handle.id} was cancelled" + (f": {notes[-1]}" if notes and notes[-1] else ""))
+        raise JobCancelledError(
+            f"job {handle.id} was cancelled" + (f": {notes[-1]}" if notes and notes[-1] else "")
+        )
     for entry in reversed(entries):
         if isinstance(entry, AttemptError):
             raise JobFailedError(handle.id, entry.error_type, entry.message)

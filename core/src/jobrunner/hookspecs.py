@@ -49,9 +49,7 @@ def jobrunner_resources(  # type: ignore[empty-body]  # a specification
 
 
 @hookspec
-def jobrunner_wrap_handler(  # type: ignore[empty-body]  # a specification
-    queue: Queue, handler: Callable[..., object]
-) -> Callable[..., object] | None:
+def jobrunner_wrap_handler(queue: Queue, handler: Callable[..., object]) -> Callable[..., object] | None:
     """Return a handler to use in place of `handler`, or None to leave it. Called once a queue, at start.
 
     Plugins wrap in the order of their names, so the last one is outermost. An `async def` handler must be
@@ -69,9 +67,7 @@ def jobrunner_event(event: Event) -> None:
 
 
 @hookspec
-def jobrunner_enqueue(  # type: ignore[empty-body]  # a specification
-    queue: str, headers: Mapping[str, str]
-) -> Mapping[str, str] | None:
+def jobrunner_enqueue(queue: str, headers: Mapping[str, str]) -> Mapping[str, str] | None:
     """Return headers to add to a job that is about to be enqueued, such as a trace, or None.
 
     Args:

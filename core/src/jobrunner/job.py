@@ -203,7 +203,9 @@ class Job(_Facts[P]):
         await self._port.report(min(1.0, max(0.0, float(fraction))), message[:200])
 
     @overload
-    async def step(self, name: str, fn: Callable[A, Awaitable[T]], /, *args: A.args, **kwargs: A.kwargs) -> T: ...
+    async def step(
+        self, name: str, fn: Callable[A, Awaitable[T]], /, *args: A.args, **kwargs: A.kwargs
+    ) -> T: ...
     @overload
     async def step(self, name: str, fn: Callable[A, T], /, *args: A.args, **kwargs: A.kwargs) -> T: ...
     async def step(self, name: str, fn: Callable[..., object], /, *args: object, **kwargs: object) -> object:
@@ -326,6 +328,8 @@ def decode_step(name: str, fn: Callable[..., object], stored: bytes) -> object:
     try:
         return msgspec.json.decode(stored, type=type(None) if kind is None else kind)
     except msgspec.MsgspecError as error:
-        raise StepError(f"step {name!r}: its stored result does not fit the annotation of its function: {error}") from None
+        raise StepError(
+            f"step {name!r}: its stored result does not fit the annotation of its function: {error}"
+        ) from None
     except TypeError:  # an annotation that msgspec cannot decode, such as a protocol
         return msgspec.json.decode(stored)

@@ -64,7 +64,9 @@ class Logs:
         self.level_name = settings.log_level
         self.level = LEVELS[settings.log_level]
         self._stream = SafeStream(stream or sys.stdout)
-        self.json = settings.log_format == "json" or (settings.log_format == "auto" and not self._stream.is_terminal)
+        self.json = settings.log_format == "json" or (
+            settings.log_format == "auto" and not self._stream.is_terminal
+        )
         self._wrapper = structlog.make_filtering_bound_logger(self.level)
 
     def observer(self) -> Callable[[Event], None]:
@@ -167,7 +169,7 @@ def _render(secrets: list[str] | None) -> structlog.typing.Processor:
 
 
 def _redacted(secrets: list[str] | None) -> structlog.typing.Processor:
-    def redacted(_: object, __: str, line: Any) -> Any:  # noqa: ANN401 - structlog's own type for a processor
+    def redacted(_: object, __: str, line: Any) -> Any:
         return redact(line, secrets) if secrets else line
 
     return redacted
@@ -178,7 +180,10 @@ def _encode(fields: Mapping[str, object]) -> str:
     try:
         return msgspec.json.encode(fields, enc_hook=repr).decode()
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        safe = {str(key): repr(value)[:2000].encode("utf-8", "backslashreplace").decode() for key, value in fields.items()}
+        safe = {
+            str(key): repr(value)[:2000].encode("utf-8", "backslashreplace").decode()
+            for key, value in fields.items()
+        }
         return msgspec.json.encode(safe).decode()
 
 

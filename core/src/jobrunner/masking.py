@@ -29,7 +29,7 @@ class _Shape(msgspec.Struct, frozen=True):
     """Where secrets lie below a value: everywhere, or under some fields or items."""
 
     everything: bool = False
-    fields: dict[str, tuple[str, _Shape]] = {}  # noqa: RUF012 - frozen; attribute -> (name on the wire, shape)
+    fields: dict[str, tuple[str, _Shape]] = {}
     items: _Shape | None = None
 
 
@@ -92,7 +92,7 @@ def hide_in_repr(kind: object) -> None:
     """Give a Struct type with secret fields a repr that masks them, and the types inside it too."""
     for struct in _structs(kind, set()):
         if has_secrets(struct) and "_jobrunner_masks" not in struct.__dict__:
-            struct.__repr__ = _masked_repr  # type: ignore[method-assign]  # a type of the plugin's, made safe once
+            struct.__repr__ = _masked_repr  # type: ignore[method-assign, assignment]  # a type of the plugin's, made safe once
             struct._jobrunner_masks = True  # type: ignore[attr-defined]  # noqa: SLF001 - our own mark
 
 
@@ -130,7 +130,13 @@ def _build(kind: object, above: tuple[object, ...]) -> _Shape:
     above = (*above, kind)
     if isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or dataclasses.is_dataclass(kind)):
         hints = typing.get_type_hints(kind, include_extras=True)
-        wire = dict(zip(getattr(kind, "__struct_fields__", ()), getattr(kind, "__struct_encode_fields__", ()), strict=True))
+        wire = dict(
+            zip(
+                getattr(kind, "__struct_fields__", ()),
+                getattr(kind, "__struct_encode_fields__", ()),
+                strict=True,
+            )
+        )
         fields = {}
         for name, hint in hints.items():
             shape = _build(hint, above)

@@ -59,7 +59,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if not 1 <= self.max_attempts <= 1000:
             raise ValueError(f"RetryPolicy: max_attempts is 1 to 1000, not {self.max_attempts}")
         if not (0 <= self.base <= self.cap <= 30 * DAY_S and 1 <= self.factor <= 100):
-            raise ValueError("RetryPolicy: it must hold that 0 <= base <= cap <= 30 days and 1 <= factor <= 100")
+            raise ValueError(
+                "RetryPolicy: it must hold that 0 <= base <= cap <= 30 days and 1 <= factor <= 100"
+            )
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,9 @@ def check_queue(name: str) -> str:
     Raises:
         InvalidNameError: It cannot.
     """
-    return _check(_QUEUE, "queue name", name, "1 to 64 of letters, digits, '.', '_' and '-', a letter or digit first")
+    return _check(
+        _QUEUE, "queue name", name, "1 to 64 of letters, digits, '.', '_' and '-', a letter or digit first"
+    )
 
 
 def check_job_id(job_id: str) -> str:
@@ -42,7 +44,9 @@ def check_job_id(job_id: str) -> str:
     Raises:
         InvalidNameError: It cannot.
     """
-    return _check(_JOB_ID, "job id", job_id, "1 to 128 of letters, digits, '.', '_' and '-', a letter or digit first")
+    return _check(
+        _JOB_ID, "job id", job_id, "1 to 128 of letters, digits, '.', '_' and '-', a letter or digit first"
+    )
 
 
 def check_tenant(tenant: str) -> str:
@@ -78,7 +82,7 @@ def check_plugin(name: str) -> str:
 def _check(pattern: re.Pattern[str], what: str, name: str, allowed: str) -> str:
     if not isinstance(name, str) or not pattern.fullmatch(name):
         shown = repr(name)
-        shown = shown if len(shown) <= 80 else f"{shown[:76]}...'"  # noqa: PLR2004 - one line of a terminal
+        shown = shown if len(shown) <= 80 else f"{shown[:76]}...'"
         raise InvalidNameError(f"{what} {shown} is not allowed: use {allowed}")
     return name
 

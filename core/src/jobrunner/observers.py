@@ -62,7 +62,10 @@ class Observers:
             took = time.perf_counter() - begun
             if took > SLOW_S and about_observers:
                 slow = ObserverSlow(
-                    timestamp=self.now(), plugin=name, about=event_name(type(event)), duration_ms=int(took * 1000)
+                    timestamp=self.now(),
+                    plugin=name,
+                    about=event_name(type(event)),
+                    duration_ms=int(took * 1000),
                 )
                 self._tell(slow, about_observers=False)
 

@@ -40,7 +40,9 @@ class Plugin:
         queues: What it declares, by name.
     """
 
-    def __init__(self, found: Found, hooks: dict[str, Callable[..., object]], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, found: Found, hooks: dict[str, Callable[..., object]], environ: Mapping[str, str]
+    ) -> None:
         self.found = found
         self._hooks = hooks
         self.settings_type = self._settings_type()
@@ -88,7 +90,9 @@ class Plugin:
         if kind is None:
             return NoSettings
         if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-            raise PluginError(f"{self.found.blame}: jobrunner_settings must return a msgspec.Struct type, not {kind!r}")
+            raise PluginError(
+                f"{self.found.blame}: jobrunner_settings must return a msgspec.Struct type, not {kind!r}"
+            )
         hide_in_repr(kind)
         return kind
 
@@ -99,10 +103,14 @@ class Plugin:
         try:
             queues = list(answer)  # type: ignore[call-overload]  # checked right here; a generator raises now, not later
         except Exception as error:
-            raise PluginError(f"{self.found.blame}: jobrunner_queues raised {type(error).__name__}: {error}") from error
+            raise PluginError(
+                f"{self.found.blame}: jobrunner_queues raised {type(error).__name__}: {error}"
+            ) from error
         for queue in queues:
             if not isinstance(queue, Queue):
-                raise PluginError(f"{self.found.blame}: jobrunner_queues must return Queue objects, not {queue!r}")
+                raise PluginError(
+                    f"{self.found.blame}: jobrunner_queues must return Queue objects, not {queue!r}"
+                )
         names = [queue.name for queue in queues]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
@@ -168,7 +176,9 @@ class Plugins:
                 continue
             if not callable(wrapped) or inspect.iscoroutinefunction(wrapped) != queue.is_async:
                 kind = "an `async def`" if queue.is_async else "a plain `def`"
-                raise PluginError(f"{plugin.found.blame}: jobrunner_wrap_handler must return {kind} for {queue.name}")
+                raise PluginError(
+                    f"{plugin.found.blame}: jobrunner_wrap_handler must return {kind} for {queue.name}"
+                )
             handler = wrapped
         return handler
 
@@ -191,7 +201,9 @@ class Plugins:
             if queue.route is None:
                 continue
             if queue.route.split("/")[0] in RESERVED_ROUTES:
-                raise PluginError(f"{owner.found.blame}: the route {queue.route} shadows an attribute of the client")
+                raise PluginError(
+                    f"{owner.found.blame}: the route {queue.route} shadows an attribute of the client"
+                )
             if queue.route in routes:
                 raise PluginError(
                     f"{owner.found.blame}: the route {queue.route} is that of the queue {routes[queue.route].name}"
@@ -214,9 +226,11 @@ def load(names: Sequence[str] | None, environ: Mapping[str, str], *, strict: boo
     """
     plugins: dict[str, Plugin] = {}
     failures: dict[str, PluginError] = {}
-    for name, found in [(name, None) for name in dict.fromkeys(names)] if names is not None else [
-        (found.name, found) for found in installed()
-    ]:
+    for name, found in (
+        [(name, None) for name in dict.fromkeys(names)]
+        if names is not None
+        else [(found.name, found) for found in installed()]
+    ):
         try:
             one = found or find(name)
             if one.name in plugins:
@@ -255,7 +269,9 @@ def _implementations(module: object, found: Found) -> dict[str, Callable[..., ob
         for impl in caller.get_hookimpls():
             if impl.kwargnames:
                 arguments = ", ".join(impl.kwargnames)
-                raise PluginError(f"{found.blame}: {caller.name}: the argument {arguments} must not have a default")
+                raise PluginError(
+                    f"{found.blame}: {caller.name}: the argument {arguments} must not have a default"
+                )
             if impl.wrapper or impl.hookwrapper:
                 raise PluginError(f"{found.blame}: {caller.name}: hook wrappers are not used here")
             hooks[caller.name] = impl.function
@@ -268,7 +284,9 @@ def _implementations(module: object, found: Found) -> dict[str, Callable[..., ob
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].removesuffix(":") if str(error).strip() else type(error).__name__
+    return (
+        str(error).strip().splitlines()[0].removesuffix(":") if str(error).strip() else type(error).__name__
+    )
 
 
 def _suggestion(module: object) -> str:

@@ -17,7 +17,15 @@ import msgspec
 from jobrunner.codec import PayloadCodec
 from jobrunner.job import Job, SyncJob
 from jobrunner.masking import has_secrets, hide_in_repr
-from jobrunner.model import KEEP_COMPLETED, KEEP_FAILED, MAX_PAYLOAD, MAX_PRIORITY, MAX_RESULT, Keep, RetryPolicy
+from jobrunner.model import (
+    KEEP_COMPLETED,
+    KEEP_FAILED,
+    MAX_PAYLOAD,
+    MAX_PRIORITY,
+    MAX_RESULT,
+    Keep,
+    RetryPolicy,
+)
 from jobrunner.names import check_queue
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -94,7 +102,9 @@ class Queue:
         self.payload: type[msgspec.Struct] = payload
         self.handler: Handler = handler
         self.priority = self._within("priority", priority, 0, MAX_PRIORITY)
-        self.concurrency = concurrency if concurrency is None else self._within("concurrency", concurrency, 1, 10_000)
+        self.concurrency = (
+            concurrency if concurrency is None else self._within("concurrency", concurrency, 1, 10_000)
+        )
         self.concurrency_env = concurrency_env
         self.retry = retry or RetryPolicy()
         self.timeout = self._within("timeout", timeout, 0.001, 7 * 86_400)
@@ -109,8 +119,12 @@ class Queue:
         self.idempotency = self._within("idempotency", idempotency, 0, 30 * 86_400)
         self.version = self._within("version", version, 1, 1_000_000)
         self.upgrades = self._upgrades(upgrades or {})
-        self.max_active = max_active if max_active is None else self._within("max_active", max_active, 1, 10**9)
-        self.max_waiting = max_waiting if max_waiting is None else self._within("max_waiting", max_waiting, 1, 10**9)
+        self.max_active = (
+            max_active if max_active is None else self._within("max_active", max_active, 1, 10**9)
+        )
+        self.max_waiting = (
+            max_waiting if max_waiting is None else self._within("max_waiting", max_waiting, 1, 10**9)
+        )
         self.max_payload = self._within("max_payload", max_payload, 2, 64 << 20)
         self.max_result = self._within("max_result", max_result, 2, 64 << 20)
         self.has_secrets = has_secrets(payload)
@@ -150,7 +164,9 @@ class Queue:
 
     def _route(self, route: str | None) -> str | None:
         if route is not None and not _ROUTE.fullmatch(route):
-            raise ValueError(f"queue {self.name}: route {route!r} is not two words such as 'content/generate-monthly'")
+            raise ValueError(
+                f"queue {self.name}: route {route!r} is not two words such as 'content/generate-monthly'"
+            )
         return route
 
     def _hints(self) -> dict[str, object]:
@@ -160,14 +176,18 @@ class Queue:
         if field is None:
             return "tenant_id" if "tenant_id" in self.payload.__struct_fields__ else ""
         if field and field not in self.payload.__struct_fields__:
-            raise ValueError(f"queue {self.name}: tenant_field {field!r} is not a field of {self.payload.__name__}")
+            raise ValueError(
+                f"queue {self.name}: tenant_field {field!r} is not a field of {self.payload.__name__}"
+            )
         return field
 
     def _schedule_field(self, field: str | None) -> str | None:
         if field is None:
             return None
         if field not in self.payload.__struct_fields__:
-            raise ValueError(f"queue {self.name}: schedule_field {field!r} is not a field of {self.payload.__name__}")
+            raise ValueError(
+                f"queue {self.name}: schedule_field {field!r} is not a field of {self.payload.__name__}"
+            )
         if not _is_aware_datetime(self._hints()[field]):
             raise ValueError(
                 f"queue {self.name}: schedule_field {field!r} must be Annotated[datetime, Meta(tz=True)]: "
@@ -178,14 +198,18 @@ class Queue:
     def _upgrades(self, upgrades: Mapping[int, Upgrade]) -> dict[int, Upgrade]:
         for version in upgrades:
             if not 1 <= version < self.version:
-                raise ValueError(f"queue {self.name}: an upgrade from version {version} is none to {self.version}")
+                raise ValueError(
+                    f"queue {self.name}: an upgrade from version {version} is none to {self.version}"
+                )
         return dict(upgrades)
 
     def _codec(self) -> PayloadCodec:
         try:
             return PayloadCodec(self.name, self.payload, self.max_payload)
         except (TypeError, NameError) as error:
-            raise ValueError(f"queue {self.name}: {self.payload.__name__} cannot be a payload: {error}") from None
+            raise ValueError(
+                f"queue {self.name}: {self.payload.__name__} cannot be a payload: {error}"
+            ) from None
 
 
 def _is_aware_datetime(hint: object) -> bool:

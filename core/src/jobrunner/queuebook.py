@@ -68,7 +68,9 @@ class QueueBook:
         try:
             about = msgspec.json.decode(declared, type=Declaration)
         except msgspec.MsgspecError:
-            raise UnknownQueueError(f"what workers declared of the queue {queue!r} cannot be read; is a worker older?") from None
+            raise UnknownQueueError(
+                f"what workers declared of the queue {queue!r} cannot be read; is a worker older?"
+            ) from None
         about = msgspec.structs.replace(about, name=queue)
         check = _checker(queue, schema) if schema else None
         self._entries[queue] = _Entry(about, None, check, time.monotonic() + KNOWN_S)

@@ -44,7 +44,9 @@ class Counts(msgspec.Struct, frozen=True):
         return self.runs - self.unspent - self.crashes
 
 
-class AttemptError(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="error", omit_defaults=True):
+class AttemptError(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="error", omit_defaults=True
+):
     """An attempt that ended in an error."""
 
     attempt: int
@@ -105,7 +107,9 @@ def decode_record(raw: bytes) -> Record:
     try:
         return _record.decode(raw)
     except msgspec.MsgspecError as error:
-        raise StoreCorruptError(f"a stored job cannot be read ({error}); it was not written by jobrunner") from error
+        raise StoreCorruptError(
+            f"a stored job cannot be read ({error}); it was not written by jobrunner"
+        ) from error
 
 
 def encode_record(record: Record) -> bytes:
@@ -115,7 +119,13 @@ def encode_record(record: Record) -> bytes:
         tail = b"," + msgspec.json.encode(record.headers) + b',"' + record.fingerprint.encode() + b'"'
     elif record.headers:
         tail = b"," + msgspec.json.encode(record.headers)
-    return b'%d,"%s",%d,%s%s]' % (record.priority, record.tenant.encode(), record.version, record.payload, tail)
+    return b'%d,"%s",%d,%s%s]' % (
+        record.priority,
+        record.tenant.encode(),
+        record.version,
+        record.payload,
+        tail,
+    )
 
 
 def decode_counts(raw: bytes | str | None) -> Counts:
@@ -125,7 +135,9 @@ def decode_counts(raw: bytes | str | None) -> Counts:
     try:
         runs, unspent, crashes = map(int, raw.split())
     except ValueError as error:
-        raise StoreCorruptError("a stored attempt count cannot be read; it was not written by jobrunner") from error
+        raise StoreCorruptError(
+            "a stored attempt count cannot be read; it was not written by jobrunner"
+        ) from error
     return Counts(runs, unspent, crashes)
 
 
@@ -146,5 +158,7 @@ def decode_journal(raw: bytes | None) -> list[Dated]:
 
 def snoozed_ms(journal: Iterable[Dated]) -> int:
     """Milliseconds for which a job has been snoozed so far, in all."""
-    notes = [dated.entry for dated in journal if isinstance(dated.entry, Note) and dated.entry.what == "snoozed"]
+    notes = [
+        dated.entry for dated in journal if isinstance(dated.entry, Note) and dated.entry.what == "snoozed"
+    ]
     return notes[-1].total_ms if notes else 0

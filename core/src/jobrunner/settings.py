@@ -151,9 +151,16 @@ def _convert(variable: str, text: str, kind: object) -> object:
         except msgspec.DecodeError:
             raise SettingsError(variable, "it must be a JSON object") from None
     elif _is_bool(kind):
-        value = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}.get(
-            text.strip().lower(), text
-        )
+        value = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }.get(text.strip().lower(), text)
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -13,7 +13,17 @@ from jobrunner.errors import PayloadError
 from jobrunner.masking import MASK, masked
 from jobrunner.model import State
 from jobrunner.queue import Queue
-from jobrunner.record import AttemptError, Counts, Crash, Note, Record, Result, decode_counts, decode_journal, decode_record
+from jobrunner.record import (
+    AttemptError,
+    Counts,
+    Crash,
+    Note,
+    Record,
+    Result,
+    decode_counts,
+    decode_journal,
+    decode_record,
+)
 from jobrunner.store.calls import Counts as StateCounts
 from jobrunner.store.looks import Found
 
@@ -136,7 +146,7 @@ def job_view(queue_name: str, job_id: str, found: Found, queue: Queue | None) ->
         due_at=score if state is State.DELAYED else None,
         ended_at=score if state and state.ended else None,
         lease_until=score if state is State.ACTIVE else None,
-        worker=holder[2] if len(holder) > 2 else "",  # noqa: PLR2004 - nonce, tenant, worker, since
+        worker=holder[2] if len(holder) > 2 else "",
         cancel_reason=reason,
         version=record.version,
         headers=record.headers or {},
@@ -149,12 +159,16 @@ def job_view(queue_name: str, job_id: str, found: Found, queue: Queue | None) ->
     )
 
 
-def job_summary(job_id: str, state: State, score: float, raw: bytes | None, runs: bytes | None, journal: bytes | None) -> JobSummary:
+def job_summary(
+    job_id: str, state: State, score: float, raw: bytes | None, runs: bytes | None, journal: bytes | None
+) -> JobSummary:
     """A job as a list has it."""
     record = decode_record(raw or b'[0,0,"",0,null]')
     counts: Counts = decode_counts(runs)
     entries = [d.entry for d in decode_journal(journal)]
-    error = next((_one_line(entry) for entry in reversed(entries) if isinstance(entry, (AttemptError, Crash))), "")
+    error = next(
+        (_one_line(entry) for entry in reversed(entries) if isinstance(entry, (AttemptError, Crash))), ""
+    )
     return JobSummary(
         id=job_id,
         state=state.value,
@@ -178,7 +192,11 @@ def masked_payload(record: Record, queue: Queue | None) -> object:
         return f"{MASK} (install the queue's plugin to see it)"
     plain = msgspec.json.decode(record.payload)
     if record.version != queue.version:
-        return plain if not queue.has_secrets else f"{MASK} (payload version {record.version}, and this plugin knows {queue.version})"
+        return (
+            plain
+            if not queue.has_secrets
+            else f"{MASK} (payload version {record.version}, and this plugin knows {queue.version})"
+        )
     try:
         queue.codec.decode(record.payload)
     except PayloadError as error:
@@ -187,7 +205,14 @@ def masked_payload(record: Record, queue: Queue | None) -> object:
 
 
 def queue_stats(
-    name: str, counts: StateCounts, totals: dict[str, bytes], *, workers: int, plugin: str = "", priority: int = 0, concurrency: int = 0
+    name: str,
+    counts: StateCounts,
+    totals: dict[str, bytes],
+    *,
+    workers: int,
+    plugin: str = "",
+    priority: int = 0,
+    concurrency: int = 0,
 ) -> QueueStats:
     """A queue's numbers, put together."""
     return QueueStats(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PLUGIN = '''
+PLUGIN = """
 import asyncio
 from typing import Annotated
 import msgspec
@@ -38,7 +38,7 @@ async def deliver(job: Job[Parcel]) -> dict[str, int]:
 def jobrunner_queues() -> list[Queue]:
     once = RetryPolicy(max_attempts=1)
     return [Queue("parcel.deliver", Parcel, deliver, priority=4, concurrency=3, retry=once, max_waiting=1000, lease=2)]
-'''
+"""
 
 
 class Ran:
@@ -68,14 +68,18 @@ class Desk:
     def __init__(self, folder, url):
         self.folder = folder
         (folder / "parcel.py").write_text(PLUGIN)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "JOBRUNNER_"))}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "JOBRUNNER_"))
+        }
         self.environ = clean | {"REDIS_URL": url, "JOBRUNNER_PLUGINS": "./parcel.py", "NO_COLOR": "1"}
 
     def run(self, *words, text=None, **environ):
         command = [sys.executable, "-m", "jobrunner", *words]
         env = {name: value for name, value in (self.environ | environ).items() if value is not None}
         return Ran(
-            subprocess.run(command, env=env, cwd=self.folder, capture_output=True, text=True, input=text, timeout=60)
+            subprocess.run(
+                command, env=env, cwd=self.folder, capture_output=True, text=True, input=text, timeout=60
+            )
         )
 
     def enqueue(self, **payload):

@@ -53,7 +53,9 @@ def test_wrong_input_is_one_line_with_status_2_and_nothing_goes_in(desk):
 
 def test_payload_that_is_too_large_is_refused(desk):
     """A job of megabytes slows everybody down; the line says what to send instead."""
-    done = desk.run("enqueue", "parcel.deliver", "--file", "-", text=json.dumps(good(1, how="x" * 300_000)) + "\n")
+    done = desk.run(
+        "enqueue", "parcel.deliver", "--file", "-", text=json.dumps(good(1, how="x" * 300_000)) + "\n"
+    )
 
     assert done.status == 2
     assert "line 1: the payload has 300," in done.err

@@ -125,7 +125,10 @@ def test_running_worker_is_listed_and_a_running_job_is_cancelled(desk, start_pro
     assert desk.run("health").status == 0
     worker.terminate()
     assert worker.wait() == 0
-    assert desk.run("jobs", "show", "parcel.deliver", job_id, "--json").json["history"][-1]["message"] == "enough"
+    assert (
+        desk.run("jobs", "show", "parcel.deliver", job_id, "--json").json["history"][-1]["message"]
+        == "enough"
+    )
     assert desk.run("workers", "--json").json == []
 
 
@@ -140,7 +143,9 @@ def test_doctor_finds_what_was_planted(desk, store_server):
 
     assert done.status == 1
     texts = [finding["text"] for finding in done.json if finding["level"] == "error"]
-    assert any(re.search(rf"1 jobs have a record and are in no list.*{job_id}", text) for text in texts), texts
+    assert any(re.search(rf"1 jobs have a record and are in no list.*{job_id}", text) for text in texts), (
+        texts
+    )
     assert any("without a record (ghost)" in text for text in texts), texts
 
 

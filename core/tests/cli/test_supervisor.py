@@ -12,7 +12,17 @@ import pytest
 @pytest.fixture
 def supervised(desk, start_process):
     def start(*words):
-        command = [sys.executable, "-m", "jobrunner", "run", "--processes", "2", "--log-format", "json", *words]
+        command = [
+            sys.executable,
+            "-m",
+            "jobrunner",
+            "run",
+            "--processes",
+            "2",
+            "--log-format",
+            "json",
+            *words,
+        ]
         return start_process(command, env=desk.environ, cwd=desk.folder)
 
     return start

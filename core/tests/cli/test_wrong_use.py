@@ -59,10 +59,22 @@ def test_broken_plugin_does_not_hide_the_others(desk):
     ("source", "said"),
     [
         ("def jobrunner_queues():\n    return []\n", "has no @hookimpl"),
-        ("from jobrunner import hookimpl\n@hookimpl\ndef jobrunner_queus():\n    return []\n", "jobrunner_queus"),
-        ("from jobrunner import hookimpl\n@hookimpl\ndef jobrunner_queues(settings=None):\n    return []\n", "default"),
-        ("from jobrunner import hookimpl\n@hookimpl\ndef jobrunner_queues():\n    return [1]\n", "Queue objects"),
-        ("from jobrunner import hookimpl\n@hookimpl\ndef jobrunner_queues():\n    yield 1 / 0\n", "ZeroDivisionError"),
+        (
+            "from jobrunner import hookimpl\n@hookimpl\ndef jobrunner_queus():\n    return []\n",
+            "jobrunner_queus",
+        ),
+        (
+            "from jobrunner import hookimpl\n@hookimpl\ndef jobrunner_queues(settings=None):\n    return []\n",
+            "default",
+        ),
+        (
+            "from jobrunner import hookimpl\n@hookimpl\ndef jobrunner_queues():\n    return [1]\n",
+            "Queue objects",
+        ),
+        (
+            "from jobrunner import hookimpl\n@hookimpl\ndef jobrunner_queues():\n    yield 1 / 0\n",
+            "ZeroDivisionError",
+        ),
         ("x = 1\n", "implements no hook"),
     ],
 )
@@ -79,7 +91,9 @@ def test_plugin_mistakes_are_named(desk, source, said):
 
 def test_env_file_is_read_and_a_bad_line_is_named(desk):
     """The process's own environment wins over the file."""
-    (desk.folder / "good.env").write_text("# a comment\nexport JOBRUNNER_LOG_LEVEL='error'\nQUEUE_CONCURRENCY=4\n")
+    (desk.folder / "good.env").write_text(
+        "# a comment\nexport JOBRUNNER_LOG_LEVEL='error'\nQUEUE_CONCURRENCY=4\n"
+    )
     (desk.folder / "bad.env").write_text("QUEUE_CONCURRENCY=4\nnot a line\n")
 
     good = desk.run("--env-file", "good.env", "run", "--burst")

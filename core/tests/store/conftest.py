@@ -186,7 +186,9 @@ def queue(server):
     active = bench.ids("active")
     if not active:
         bench.take(0)
-        left = {key.decode().rpartition(":")[2] for key in bench.redis.keys("jr:{q}:*") if b":memory:" not in key}
+        left = {
+            key.decode().rpartition(":")[2] for key in bench.redis.keys("jr:{q}:*") if b":memory:" not in key
+        }
         assert left <= {*PERMANENT, "wake"}, f"keys are left: {left}"
 
 
@@ -197,5 +199,14 @@ def real_queue(real_server):
 
 
 WAITING, DELAYED, ACTIVE, COMPLETED, FAILED, CANCELLED, PARKED = [
-    state.value for state in (State.WAITING, State.DELAYED, State.ACTIVE, State.COMPLETED, State.FAILED, State.CANCELLED, State.PARKED)
+    state.value
+    for state in (
+        State.WAITING,
+        State.DELAYED,
+        State.ACTIVE,
+        State.COMPLETED,
+        State.FAILED,
+        State.CANCELLED,
+        State.PARKED,
+    )
 ]

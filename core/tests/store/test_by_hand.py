@@ -1,9 +1,9 @@
 """What people do: cancel, retry, promote, remove, trim, clear, count."""
 
+import pytest
+
 from jobrunner.model import State
 from jobrunner.store import calls
-
-import pytest
 
 
 def ended(queue, **outcomes):
@@ -21,7 +21,13 @@ def test_cancel_answers_each_id_by_where_it_stands(queue):
     queue.put("wait")
     queue.put("late", when="900")
 
-    assert queue.cancel("run", "wait", "late", "done", "none") == ["requested", "cancelled", "cancelled", "ended", "missing"]
+    assert queue.cancel("run", "wait", "late", "done", "none") == [
+        "requested",
+        "cancelled",
+        "cancelled",
+        "ended",
+        "missing",
+    ]
     assert queue.where() == {"run": "active", "wait": "cancelled", "late": "cancelled", "done": "completed"}
     assert queue.journal("wait")[0].reason == "enough"
 
@@ -76,7 +82,9 @@ def test_trim_by_age_and_number(queue):
     assert sorted(queue.where()) == ["j4", "j5"]
 
 
-@pytest.mark.parametrize("state", [State.WAITING, State.DELAYED, State.PARKED, State.CANCELLED, State.COMPLETED])
+@pytest.mark.parametrize(
+    "state", [State.WAITING, State.DELAYED, State.PARKED, State.CANCELLED, State.COMPLETED]
+)
 def test_clearing_goes_in_steps_and_takes_one_state_only(queue, state):
     """And never what runs."""
     ended(queue, p1="park", x1="cancel", c1="complete")

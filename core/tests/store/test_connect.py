@@ -24,7 +24,9 @@ async def test_embedded_store_comes_back_when_its_server_is_killed(tmp_path):
     store = open_store(parse_url(f"embedded://{tmp_path}/store"))
     await store.run(calls.command("SET", "k", "v"))
     await store.run(calls.command("WAITAOF", 1, 0, 2000))
-    pid = await store.run(calls.plain(["INFO", "server"], lambda raw: int(raw.split(b"process_id:")[1].split()[0])))
+    pid = await store.run(
+        calls.plain(["INFO", "server"], lambda raw: int(raw.split(b"process_id:")[1].split()[0]))
+    )
 
     os.kill(pid, signal.SIGKILL)
 

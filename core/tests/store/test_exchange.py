@@ -12,7 +12,11 @@ def test_exchange_sent_again_gives_the_same_and_renews(queue):
     """A lost answer must neither lose what was reserved nor settle anything twice."""
     queue.put(*[f"j{k}" for k in range(6)])
     nonce, _ = queue.take(3)
-    settle = [("j9", nonce, "complete", 0, b""), ("j1", nonce, "retry", 70, b"{}"), ("j2", "x" * 22, "fail", 0, b"{}")]
+    settle = [
+        ("j9", nonce, "complete", 0, b""),
+        ("j1", nonce, "retry", 70, b"{}"),
+        ("j2", "x" * 22, "fail", 0, b"{}"),
+    ]
     request = queue.request(2, plain=[("j0", nonce)], settle=settle, counters={"duration:5": 2})
     first = queue.send(request)
     state = queue.where()
@@ -74,21 +78,41 @@ def test_all_outcomes_in_one_batch_go_where_they_belong(queue):
     nonce, ids = queue.take(9)
     assert ids == names
     line = b'{"kind":"note","what":"x"}'
-    outcomes = [("result", "complete", 0), ("retry", "retry", 30), ("snooze", "snooze", 20), ("release", "release", 0)]
+    outcomes = [
+        ("result", "complete", 0),
+        ("retry", "retry", 30),
+        ("snooze", "snooze", 20),
+        ("release", "release", 0),
+    ]
     outcomes += [("fail", "fail", 0), ("cancel", "cancel", 0), ("park", "park", 0), ("crash", "crash", 30)]
     refused = queue.settle(
-        ("plain", nonce), *[(name, nonce, out, ms, b"" if name == "release" else line) for name, out, ms in outcomes]
+        ("plain", nonce),
+        *[(name, nonce, out, ms, b"" if name == "release" else line) for name, out, ms in outcomes],
     )
 
     assert refused == {}
     assert queue.where() == {
-        **{"plain": "completed", "result": "completed", "retry": "delayed", "snooze": "delayed", "release": "waiting"},
-        **{"fail": "failed", "cancel": "cancelled", "park": "parked", "crash": "delayed"},
+        "plain": "completed",
+        "result": "completed",
+        "retry": "delayed",
+        "snooze": "delayed",
+        "release": "waiting",
+        "fail": "failed",
+        "cancel": "cancelled",
+        "park": "parked",
+        "crash": "delayed",
     }
     charged = {name: queue.attempts(name) for name in names}
     assert charged == {
-        **{"plain": (0, 0, 0), "result": (0, 0, 0), "retry": (1, 0, 0), "snooze": (1, 1, 0), "release": (1, 1, 0)},
-        **{"fail": (1, 0, 0), "cancel": (1, 0, 0), "park": (1, 1, 0), "crash": (1, 0, 1)},
+        "plain": (0, 0, 0),
+        "result": (0, 0, 0),
+        "retry": (1, 0, 0),
+        "snooze": (1, 1, 0),
+        "release": (1, 1, 0),
+        "fail": (1, 0, 0),
+        "cancel": (1, 0, 0),
+        "park": (1, 1, 0),
+        "crash": (1, 0, 1),
     }
     assert [len(queue.journal(name)) for name in names] == [0, 1, 1, 1, 0, 1, 1, 1, 1]
     assert queue.redis.hlen(queue.keys["lease"]) == 0

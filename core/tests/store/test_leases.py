@@ -92,7 +92,9 @@ def test_whoever_comes_first_after_an_outage_sees_the_gap(queue, first):
     queue.put("a", "b")
     queue.take(1)
     queue.tick(60_000)
-    {"extend": queue.extend, "recover": queue.recover, "exchange": lambda: queue.take(0, worker="w2")}[first]()
+    {"extend": queue.extend, "recover": queue.recover, "exchange": lambda: queue.take(0, worker="w2")}[
+        first
+    ]()
 
     for _ in range(3):
         queue.tick(LEASE // 3 - 10)

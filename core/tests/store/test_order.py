@@ -5,7 +5,12 @@ from .conftest import job
 
 def test_higher_priority_is_served_first_and_within_it_the_older(queue):
     """Bands do not mix."""
-    queue.enqueue(job("low", priority=1), job("high1", priority=100), job("mid", priority=50), job("high2", priority=100))
+    queue.enqueue(
+        job("low", priority=1),
+        job("high1", priority=100),
+        job("mid", priority=50),
+        job("high2", priority=100),
+    )
     assert queue.take(4)[1] == ["high1", "high2", "mid", "low"]
 
 

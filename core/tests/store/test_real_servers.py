@@ -67,7 +67,11 @@ def test_large_sets_pass_through_every_script(real_queue):
     """Lua's unpack fails in the thousands, so every script works in bounded steps."""
     queue, number = real_queue, 20_000
     for start in range(0, number, 500):
-        queue.put(*[f"j{k}" for k in range(start, start + 500)], tenant=f"t{start % 7}", when="1" if start % 1000 else "0")
+        queue.put(
+            *[f"j{k}" for k in range(start, start + 500)],
+            tenant=f"t{start % 7}",
+            when="1" if start % 1000 else "0",
+        )
     queue.tick(10)
     done = 0
     held = []

@@ -39,7 +39,9 @@ def test_every_part_that_a_state_needs_is_a_key():
     assert all(key in {*PARTS, "from", "list", "memory"} for keys in SCRIPT_KEYS.values() for key in keys)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a{b}", "a:b", "*", "é", "a\n", "x" * 65, "../x", "a\x00b", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a{b}", "a:b", "*", "é", "a\n", "x" * 65, "../x", "a\x00b", "\ud800"]
+)
 def test_name_that_could_change_a_key_is_refused(name):
     """Checked where keys are built, whatever was checked before."""
     with pytest.raises(InvalidNameError):

@@ -33,7 +33,7 @@ class Detour(httpcore.AnyIOBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the base class has it
+        timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -304,7 +304,7 @@ async def test_second_address_is_tried_where_the_first_does_not_answer(
             self,
             host: str,
             port: int,
-            timeout: float | None = None,  # noqa: ASYNC109 - the base class has it
+            timeout: float | None = None,
             local_address: str | None = None,
             socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
         ) -> httpcore.AsyncNetworkStream:

@@ -34,7 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clear": ("jobrunner.cli.queues:clear", "Delete the jobs of a queue, but never one that runs."),
     "workers": ("jobrunner.cli.workers:workers", "List the workers."),
     "plugins": ("jobrunner.cli.plugins:plugins", "List, show and check plugins."),
-    "doctor": ("jobrunner.cli.doctor:doctor", "Check the server, the workers and the store; exit 1 on findings."),
+    "doctor": (
+        "jobrunner.cli.doctor:doctor",
+        "Check the server, the workers and the store; exit 1 on findings.",
+    ),
 }
 """Command -> where it is, and its line of help."""
 
@@ -57,8 +60,10 @@ class Commands(click.Group):
             return None
         try:
             command = point.load()
-        except Exception as error:  # noqa: BLE001 - whatever a distribution raises at import
-            raise click.ClickException(f"{_blame(point)} cannot be imported: {type(error).__name__}: {error}") from error
+        except Exception as error:
+            raise click.ClickException(
+                f"{_blame(point)} cannot be imported: {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(command, click.Command):
             raise click.ClickException(f"{_blame(point)} is not a click command")
         return command
@@ -81,7 +86,11 @@ class Commands(click.Group):
     "jobrunner jobs list publish.dispatch --state failed",
 )
 @click.option("--embedded", is_flag=True, help="Use a Valkey of this folder's own, in ./.jobrunner.")
-@click.option("--env-file", type=click.Path(dir_okay=False), help="Read environment variables from a file of NAME=value lines.")
+@click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False),
+    help="Read environment variables from a file of NAME=value lines.",
+)
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="jobrunner-core", prog_name="jobrunner")
 @click.pass_context

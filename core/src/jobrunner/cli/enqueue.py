@@ -42,12 +42,22 @@ class Line(msgspec.Struct, frozen=True):
 @click.argument("payload", required=False, metavar="[JSON]")
 @click.option("--file", "path", metavar="FILE", help="A JSON object a line; - reads standard input.")
 @click.option("--delay", type=click.FloatRange(0), help="Seconds before the job may start.")
-@click.option("--priority", type=click.IntRange(0, 100), help="0 to 100, higher first; the queue's by default.")
+@click.option(
+    "--priority", type=click.IntRange(0, 100), help="0 to 100, higher first; the queue's by default."
+)
 @click.option("--id", "job_id", help="The job's id: the same id and payload again is the same job.")
 @click.option("--id-field", metavar="FIELD", help="With --file: the payload's field that is the job's id.")
 @click.option("--tenant", help="Whose job it is, where the payload does not say.")
-@click.option("--partial", is_flag=True, help="With --file: enqueue the good lines of a file that has bad ones.")
-@click.option("--plugin", "plugin_names", multiple=True, metavar="NAME", help="A plugin that declares the queue, as in run.")
+@click.option(
+    "--partial", is_flag=True, help="With --file: enqueue the good lines of a file that has bad ones."
+)
+@click.option(
+    "--plugin",
+    "plugin_names",
+    multiple=True,
+    metavar="NAME",
+    help="A plugin that declares the queue, as in run.",
+)
 @json_option()
 @pass_scene
 def enqueue(
@@ -77,7 +87,9 @@ def enqueue(
     if path is not None and job_id:
         raise click.UsageError("--id is for one job; use --id-field with --file")
     settings = scene.settings
-    client = SyncClient(open_sync_store(scene.address, settings.prefix), scene.plugins(plugin_names), retry_for=10.0)
+    client = SyncClient(
+        open_sync_store(scene.address, settings.prefix), scene.plugins(plugin_names), retry_for=10.0
+    )
     with client:
         client.learn(queue)
         options = Options(delay=delay, priority=priority, tenant=tenant, job_id=job_id)
@@ -99,7 +111,14 @@ def _one(client: SyncClient, queue: str, payload: str, options: Options, *, as_j
 
 
 def _file(
-    client: SyncClient, queue: str, path: str, options: Options, *, id_field: str | None, partial: bool, as_json: bool
+    client: SyncClient,
+    queue: str,
+    path: str,
+    options: Options,
+    *,
+    id_field: str | None,
+    partial: bool,
+    as_json: bool,
 ) -> int:
     good, bad, blank = _checked(client, queue, _read(path), options, id_field)
     for number, problem in bad[:MOST_REPORTED]:
@@ -114,7 +133,13 @@ def _file(
         )
         return 2
     created = _sent(client, queue, [line.draft for line in good])
-    facts = {"queue": queue, "enqueued": created, "known": len(good) - created, "bad": len(bad), "blank": blank}
+    facts = {
+        "queue": queue,
+        "enqueued": created,
+        "known": len(good) - created,
+        "bad": len(bad),
+        "blank": blank,
+    }
     if as_json:
         print_json(facts)
     else:
@@ -151,7 +176,9 @@ def _checked(
     return good, bad, blank
 
 
-def _line_id(queue: str, text: bytes, payload: dict[str, object], id_field: str | None, seen: Counter[bytes]) -> str:
+def _line_id(
+    queue: str, text: bytes, payload: dict[str, object], id_field: str | None, seen: Counter[bytes]
+) -> str:
     """A line's id: its own field, or its content and how often that stood before it."""
     if id_field is not None:
         value = payload.get(id_field)
@@ -167,7 +194,10 @@ def _sent(client: SyncClient, queue: str, drafts: list[Draft]) -> int:
     """Send all of it, with a progress bar at a terminal for what takes longer; how many jobs are new."""
     created, sent = 0, 0
     with click.progressbar(
-        length=len(drafts), label=f"enqueueing {queue}", file=sys.stderr, hidden=not sys.stderr.isatty() or len(drafts) < 1000
+        length=len(drafts),
+        label=f"enqueueing {queue}",
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty() or len(drafts) < 1000,
     ) as bar:
         for fresh, size in client.send_drafts(drafts):
             created += fresh
@@ -188,7 +218,9 @@ def _parsed(queue: str, text: str | bytes) -> dict[str, object]:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
-        problem = str(error) if isinstance(error, msgspec.DecodeError) else "it nests too deeply or is not text"
+        problem = (
+            str(error) if isinstance(error, msgspec.DecodeError) else "it nests too deeply or is not text"
+        )
         raise PayloadError(queue, "", f"not valid JSON: {problem}") from None
     if not isinstance(value, dict):
         raise PayloadError(queue, "", f"the payload is a JSON {type(value).__name__}; it must be an object")

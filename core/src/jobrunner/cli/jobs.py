@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jobrunner.admin import Admin
-from jobrunner.cli.output import counted, json_option, print_json, print_facts, print_table, span, when
+from jobrunner.cli.output import counted, json_option, print_facts, print_json, print_table, span, when
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
 from jobrunner.model import State
 from jobrunner.views import Happening, JobView
@@ -18,7 +18,10 @@ def jobs() -> None:
     """Look at jobs, and move them by hand."""
 
 
-@jobs.command("list", epilog="Examples:  jobrunner jobs list publish.dispatch --state failed   |   ... --limit 10 --json")
+@jobs.command(
+    "list",
+    epilog="Examples:  jobrunner jobs list publish.dispatch --state failed   |   ... --limit 10 --json",
+)
 @click.argument("queue")
 @click.option("--state", type=click.Choice(STATES), default="waiting", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
@@ -34,8 +37,21 @@ async def list_(scene: Scene, *, queue: str, state: str, limit: int, skip: int, 
     if as_json:
         print_json(found)
         return 0
-    label = {"delayed": "due", "active": "lease until", "waiting": ""}.get(state, "since" if state == "parked" else "ended")
-    rows = [(one.id, one.tenant, one.priority, one.attempt or "", when(one.enqueued_at), when(one.score_at), one.last_error) for one in found]
+    label = {"delayed": "due", "active": "lease until", "waiting": ""}.get(
+        state, "since" if state == "parked" else "ended"
+    )
+    rows = [
+        (
+            one.id,
+            one.tenant,
+            one.priority,
+            one.attempt or "",
+            when(one.enqueued_at),
+            when(one.score_at),
+            one.last_error,
+        )
+        for one in found
+    ]
     columns = ("id", "tenant", "priority", "attempt", "enqueued", label, "last error")
     print_table(columns, rows, numbers=("priority", "attempt"), empty=f"{queue} has no {state} job")
     return 0
@@ -110,18 +126,24 @@ async def logs(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
         if as_json:
             print_json(line)
         else:
-            rest = " ".join(f"{key}={value}" for key, value in line.items() if key not in ("timestamp", "level", "event"))
-            text = f"{line.get('timestamp', '')} {str(line.get('level', '')):7} {line.get('event', '')} {rest}".rstrip()
+            rest = " ".join(
+                f"{key}={value}" for key, value in line.items() if key not in ("timestamp", "level", "event")
+            )
+            text = f"{line.get('timestamp', '')} {line.get('level', '')!s:7} {line.get('event', '')} {rest}".rstrip()
             click.echo("".join(char if char.isprintable() else repr(char)[1:-1] for char in text))
     if not lines:
         click.echo(f"no line is kept with job {job_id}", err=True)
     return 0
 
 
-@jobs.command(epilog="Examples:  jobrunner jobs retry publish.dispatch ID   |   jobrunner jobs retry publish.dispatch --all failed")
+@jobs.command(
+    epilog="Examples:  jobrunner jobs retry publish.dispatch ID   |   jobrunner jobs retry publish.dispatch --all failed"
+)
 @click.argument("queue")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--all", "state", type=click.Choice(["failed", "cancelled", "parked"]), help="All jobs of this state.")
+@click.option(
+    "--all", "state", type=click.Choice(["failed", "cancelled", "parked"]), help="All jobs of this state."
+)
 @pass_scene
 @asynchronous
 async def retry(scene: Scene, *, queue: str, ids: tuple[str, ...], state: str | None) -> int:
@@ -136,7 +158,9 @@ async def retry(scene: Scene, *, queue: str, ids: tuple[str, ...], state: str | 
                 moved += step
             click.echo(f"{counted(moved, state + ' job')} of {queue} in line again")
             return 0
-        return _told("in line again", ids, await admin.retry(queue, ids), "is not failed, cancelled or parked")
+        return _told(
+            "in line again", ids, await admin.retry(queue, ids), "is not failed, cancelled or parked"
+        )
 
 
 @jobs.command()
@@ -218,7 +242,9 @@ async def _reasons(admin: Admin, job: JobView) -> list[str]:
     lines = []
     match job.state:
         case "waiting":
-            lines.append(f"it waits in line with {stats.waiting:,} jobs of {job.queue}; the first has waited for {span(stats.oldest_waiting_ms)}")
+            lines.append(
+                f"it waits in line with {stats.waiting:,} jobs of {job.queue}; the first has waited for {span(stats.oldest_waiting_ms)}"
+            )
             if stats.paused:
                 lines.append(f"the queue is paused: `jobrunner resume {job.queue}` lets it go on")
             if not stats.workers:
@@ -230,11 +256,15 @@ async def _reasons(admin: Admin, job: JobView) -> list[str]:
             why = f"after {last.what}: {last.error_type or last.message}" if last else "as its producer asked"
             lines.append(f"it is due at {when(job.due_at)}, {why}")
         case "active":
-            lines.append(f"it runs on {job.worker}, attempt {job.attempt}; its lease ends at {when(job.lease_until)} unless it is renewed")
+            lines.append(
+                f"it runs on {job.worker}, attempt {job.attempt}; its lease ends at {when(job.lease_until)} unless it is renewed"
+            )
             if job.cancel_reason:
                 lines.append(f"it was asked to stop: {job.cancel_reason}")
         case "parked":
-            lines.append(f"it is held back: {job.history[-1].message if job.history else 'no reason is recorded'}")
+            lines.append(
+                f"it is held back: {job.history[-1].message if job.history else 'no reason is recorded'}"
+            )
         case "lost":
             lines.append("it has a record and is in no list: `jobrunner doctor` looks for such jobs")
         case _:

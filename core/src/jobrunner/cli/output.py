@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+C = TypeVar("C", bound=Callable[..., object])
+
 PIPE_WIDTH = 10_000
 """Columns of a table in a pipe: it is for programs, and is never wrapped."""
 
 
-def json_option() -> object:
+def json_option() -> Callable[[C], C]:
     """The `--json` of every listing."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -25,7 +28,9 @@ def print_json(value: object) -> None:
     click.echo(msgspec.json.encode(value).decode())
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = "") -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = ""
+) -> None:
     """Print rows under their columns.
 
     Args:
@@ -84,14 +89,25 @@ def span(ms: int) -> str:
     """A length of time as people say it: `850 ms`, `12.4 s`, `3 min`, `5 h`, `2 d`."""
     if ms < 0:
         return ""
-    for limit, divisor, unit in ((1000, 1, "ms"), (60_000, 1000, "s"), (3_600_000, 60_000, "min"), (86_400_000, 3_600_000, "h")):
+    for limit, divisor, unit in (
+        (1000, 1, "ms"),
+        (60_000, 1000, "s"),
+        (3_600_000, 60_000, "min"),
+        (86_400_000, 3_600_000, "h"),
+    ):
         if ms < limit:
             value = ms / divisor
-            return f"{value:.1f} {unit}" if unit == "s" and value < 60 else f"{value:.0f} {unit}"  # noqa: PLR2004 - a minute
+            return f"{value:.1f} {unit}" if unit == "s" and value < 60 else f"{value:.0f} {unit}"
     return f"{ms / 86_400_000:.0f} d"
 
 
 def _text(value: object) -> str:
-    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else "" if value is None else str(value)
+    text = (
+        f"{value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else ""
+        if value is None
+        else str(value)
+    )
     # Text from the store may hold anything; what a terminal would obey is shown instead.
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -24,15 +24,24 @@ def list_(scene: Scene, *, as_json: bool) -> int:
     """List the plugins that are installed, and what each declares. One that is broken does not hide the others."""
     found = scene.plugins(strict=False)
     if as_json:
-        print_json([_facts(scene, one) for one in found] + [{"name": name, "error": str(error)} for name, error in found.failures.items()])
+        print_json(
+            [_facts(scene, one) for one in found]
+            + [{"name": name, "error": str(error)} for name, error in found.failures.items()]
+        )
         return 1 if found.failures else 0
     rows = []
     for plugin in found:
         for name, queue in plugin.queues.items() or [("", None)]:
-            about = (queue.priority, queue_concurrency(queue, scene.settings, scene.environ), queue.executor) if queue else ("", "", "")
+            about = (
+                (queue.priority, queue_concurrency(queue, scene.settings, scene.environ), queue.executor)
+                if queue
+                else ("", "", "")
+            )
             rows.append((plugin.name, f"{plugin.found.distribution} {plugin.found.version}", name, *about))
     columns = ("plugin", "distribution", "queue", "priority", "concurrency", "executor")
-    print_table(columns, rows, numbers=("priority", "concurrency"), empty="no plugin is installed; `pip install` one")
+    print_table(
+        columns, rows, numbers=("priority", "concurrency"), empty="no plugin is installed; `pip install` one"
+    )
     return _failures(found)
 
 
@@ -56,8 +65,12 @@ def show(scene: Scene, *, name: str, as_json: bool) -> int:
                 click.echo(f"    {line[0]}  {line[1]}".rstrip())
     for queue in plugin.queues.values():
         click.echo(f"  queue {queue.name}")
-        click.echo(f"    payload {queue.payload.__name__} (version {queue.version}), priority {queue.priority}, executor {queue.executor}")
-        click.echo(f"    {queue.retry.max_attempts} attempts, timeout {queue.timeout:g} s, lease {queue.lease:g} s")
+        click.echo(
+            f"    payload {queue.payload.__name__} (version {queue.version}), priority {queue.priority}, executor {queue.executor}"
+        )
+        click.echo(
+            f"    {queue.retry.max_attempts} attempts, timeout {queue.timeout:g} s, lease {queue.lease:g} s"
+        )
         if queue.route:
             click.echo(f"    client.{queue.route.replace('-', '_').replace('/', '.')}(...)")
     return 0
@@ -87,7 +100,9 @@ def check(scene: Scene, *, names: tuple[str, ...]) -> int:
                 found.wrapped_handler(queue)
             except (PluginError, TypeError, NotImplementedError) as error:
                 raise PluginError(f"{plugin.found.blame}: queue {queue.name}: {error}") from error
-        click.echo(f"{click.style('sound', fg='green')}  {plugin.found.blame}: {len(plugin.queues)} queues, {len(plugin.hooks)} hooks")
+        click.echo(
+            f"{click.style('sound', fg='green')}  {plugin.found.blame}: {len(plugin.queues)} queues, {len(plugin.hooks)} hooks"
+        )
     return _failures(found)
 
 
@@ -103,7 +118,9 @@ def _facts(scene: Scene, plugin: Plugin) -> dict[str, object]:
 
     values = masked(plugin.settings, plugin.settings_type)
     assert isinstance(values, dict)
-    fields = zip(plugin.settings_type.__struct_fields__, plugin.settings_type.__struct_encode_fields__, strict=True)
+    fields = zip(
+        plugin.settings_type.__struct_fields__, plugin.settings_type.__struct_encode_fields__, strict=True
+    )
     return {
         "name": plugin.name,
         "distribution": plugin.found.distribution,

@@ -23,11 +23,24 @@ async def queues(scene: Scene, *, as_json: bool) -> int:
         print_json(stats)
         return 0
     rows = [
-        (one.name, one.plugin, one.priority, one.concurrency or "", one.workers, "paused" if one.paused else "", one.total)
+        (
+            one.name,
+            one.plugin,
+            one.priority,
+            one.concurrency or "",
+            one.workers,
+            "paused" if one.paused else "",
+            one.total,
+        )
         for one in stats
     ]
     columns = ("queue", "plugin", "priority", "concurrency", "workers", "", "jobs")
-    print_table(columns, rows, numbers=("priority", "concurrency", "workers", "jobs"), empty="there are no queues: install a plugin")
+    print_table(
+        columns,
+        rows,
+        numbers=("priority", "concurrency", "workers", "jobs"),
+        empty="there are no queues: install a plugin",
+    )
     return 0
 
 
@@ -43,10 +56,31 @@ async def stats(scene: Scene, *, names: tuple[str, ...], as_json: bool) -> int:
     if as_json:
         print_json(found)
         return 0
-    columns = ("queue", "waiting", "delayed", "active", "completed", "failed", "cancelled", "parked", "oldest", "workers", "")
+    columns = (
+        "queue",
+        "waiting",
+        "delayed",
+        "active",
+        "completed",
+        "failed",
+        "cancelled",
+        "parked",
+        "oldest",
+        "workers",
+        "",
+    )
     rows = [
         (
-            *(one.name, one.waiting, one.delayed, one.active, one.completed, one.failed, one.cancelled, one.parked),
+            *(
+                one.name,
+                one.waiting,
+                one.delayed,
+                one.active,
+                one.completed,
+                one.failed,
+                one.cancelled,
+                one.parked,
+            ),
             *(span(one.oldest_waiting_ms), one.workers, "paused" if one.paused else ""),
         )
         for one in found
@@ -67,7 +101,9 @@ async def health(scene: Scene, *, as_json: bool) -> int:
         print_json(found)
     else:
         colour = {"healthy": "green", "degraded": "yellow", "unhealthy": "red"}[found.status]
-        click.echo(f"{click.style(found.status, fg=colour)}: {found.total_jobs:,} jobs, {found.active_jobs:,} active, {found.failed_jobs:,} failed")
+        click.echo(
+            f"{click.style(found.status, fg=colour)}: {found.total_jobs:,} jobs, {found.active_jobs:,} active, {found.failed_jobs:,} failed"
+        )
         for problem in found.problems:
             click.echo(f"  {problem}")
     return 0 if found.status == "healthy" else 1
@@ -99,7 +135,9 @@ async def resume(scene: Scene, *, queue: str) -> int:
     return 0
 
 
-@click.command(epilog="Examples:  jobrunner clear publish.dispatch --status failed   |   jobrunner clear publish.dispatch --yes")
+@click.command(
+    epilog="Examples:  jobrunner clear publish.dispatch --status failed   |   jobrunner clear publish.dispatch --yes"
+)
 @click.argument("queue")
 @click.option("--status", type=click.Choice(CLEARABLE), help="Only the jobs of this state.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -15,15 +15,47 @@ if TYPE_CHECKING:
     from jobrunner.worker.worker import Worker
 
 
-@click.command(epilog="Examples:  jobrunner run --plugin publish   |   jobrunner run --burst   |   jobrunner run --processes 4")
-@click.option("--plugin", "plugin_names", multiple=True, metavar="NAME", help="A plugin by name, .py file or module; all installed ones by default.")
-@click.option("--queue", "queue_names", multiple=True, metavar="NAME", help="Serve only this queue; may be given several times.")
-@click.option("--concurrency", type=click.IntRange(1, 100_000), help="Jobs at once over all queues; each queue's own bound holds too.")
-@click.option("--processes", type=click.IntRange(1, 256), default=1, help="Worker processes under one supervisor.")
+@click.command(
+    epilog="Examples:  jobrunner run --plugin publish   |   jobrunner run --burst   |   jobrunner run --processes 4"
+)
+@click.option(
+    "--plugin",
+    "plugin_names",
+    multiple=True,
+    metavar="NAME",
+    help="A plugin by name, .py file or module; all installed ones by default.",
+)
+@click.option(
+    "--queue",
+    "queue_names",
+    multiple=True,
+    metavar="NAME",
+    help="Serve only this queue; may be given several times.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 100_000),
+    help="Jobs at once over all queues; each queue's own bound holds too.",
+)
+@click.option(
+    "--processes", type=click.IntRange(1, 256), default=1, help="Worker processes under one supervisor."
+)
 @click.option("--burst", is_flag=True, help="End when nothing is left but jobs that are scheduled for later.")
-@click.option("--grace", type=click.FloatRange(0, 86_400), help="Seconds that running jobs get at a stop; JOBRUNNER_GRACE, 25 by default.")
-@click.option("--log-format", type=click.Choice(["auto", "json", "console"]), help="JOBRUNNER_LOG_FORMAT; auto is console at a terminal.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="JOBRUNNER_LOG_LEVEL; info by default.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0, 86_400),
+    help="Seconds that running jobs get at a stop; JOBRUNNER_GRACE, 25 by default.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "json", "console"]),
+    help="JOBRUNNER_LOG_FORMAT; auto is console at a terminal.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="JOBRUNNER_LOG_LEVEL; info by default.",
+)
 @click.option("--fail-on-failed", is_flag=True, help="With --burst: exit 1 if a job failed.")
 @pass_scene
 def run(
@@ -53,7 +85,9 @@ def run(
     if processes > 1:
         from jobrunner.worker.supervisor import Supervisor
 
-        return Supervisor(processes, settings=settings, grace=settings.grace if grace is None else grace).run()
+        return Supervisor(
+            processes, settings=settings, grace=settings.grace if grace is None else grace
+        ).run()
 
     from jobrunner.logs import Logs
     from jobrunner.worker.worker import Worker, WorkerOptions

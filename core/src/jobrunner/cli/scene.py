@@ -30,7 +30,9 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     debug: bool = False
 
     @classmethod
-    def from_options(cls, environ: Mapping[str, str], *, embedded: bool, env_file: str | None, debug: bool) -> Scene:
+    def from_options(
+        cls, environ: Mapping[str, str], *, embedded: bool, env_file: str | None, debug: bool
+    ) -> Scene:
         """Put the environment together: the file's variables are there unless the process has its own.
 
         Raises:
@@ -109,7 +111,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         name, value = name.strip(), value.strip()
         if not equals or not name.replace("_", "").isalnum() or name[:1].isdigit():
             raise SettingsError("--env-file", f"{path}, line {number}: it is not NAME=value")
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":  # noqa: PLR2004 - a pair of quotes
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
             value = value[1:-1]
         found[name] = value
     return found

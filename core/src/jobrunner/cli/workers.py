@@ -35,5 +35,7 @@ async def workers(scene: Scene, *, as_json: bool) -> int:
         for report, alive in found
     ]
     columns = ("worker", "", "queues", "running", "completed", "failed", "loop lag", "store", "up")
-    print_table(columns, rows, numbers=columns[3:], empty="no worker has reported; start one with `jobrunner run`")
+    print_table(
+        columns, rows, numbers=columns[3:], empty="no worker has reported; start one with `jobrunner run`"
+    )
     return 0

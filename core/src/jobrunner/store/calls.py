@@ -236,7 +236,14 @@ def remove(keys: QueueKeys, ids: Sequence[str]) -> Call[list[str]]:
 
 
 def trim(
-    keys: QueueKeys, state: State, *, keep: int, keep_ms: int, limit: int, own_ms: int = -1, chosen_ms: int = 0
+    keys: QueueKeys,
+    state: State,
+    *,
+    keep: int,
+    keep_ms: int,
+    limit: int,
+    own_ms: int = -1,
+    chosen_ms: int = 0,
 ) -> Call[int]:
     """Forget the oldest jobs of a state, up to `limit` (500); how many were. `keep_ms` -1 is any age."""
     if state is State.ACTIVE:
@@ -349,5 +356,7 @@ def _noted(reply: object) -> Noted:
 
 def _counts(reply: object) -> Counts:
     assert isinstance(reply, list)
-    numbers = [_int(part) for part in reply]
-    return Counts(*numbers[:7], paused=bool(numbers[7]), oldest_ms=numbers[8])
+    waiting, delayed, active, completed, failed, cancelled, parked, paused, oldest_ms = [
+        _int(part) for part in reply
+    ]
+    return Counts(waiting, delayed, active, completed, failed, cancelled, parked, bool(paused), oldest_ms)

@@ -75,7 +75,11 @@ def open_sync_store(address: Address, prefix: str = "jr", timeout: float = SYNC_
         return SyncStore(SyncClientLink(cluster.execute_command, cluster.close), prefix)
     if address.kind == "embedded":
         folder = _EmbeddedFolder(Path(address.path))
-        link = SyncConnectionLink(lambda: _sync_maker(folder.address(), timeout)())
+
+        def make() -> sconnection.AbstractConnection:
+            return _sync_maker(folder.address(), timeout)()
+
+        link = SyncConnectionLink(make)
         return SyncStore(link, prefix, release=folder.release)
     return SyncStore(SyncConnectionLink(_sync_maker(address, timeout)), prefix)
 
@@ -133,7 +137,7 @@ def _maker(address: Address) -> Callable[[], Awaitable[aconnection.AbstractConne
     if address.kind == "unix":
 
         async def make_unix() -> driver.AbstractConnection:
-            return driver.UnixDomainSocketConnection(path=address.path, **options)  # type: ignore[arg-type]
+            return driver.UnixDomainSocketConnection(path=address.path, **options)
 
         return make_unix
     tcp = options | {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
@@ -169,7 +173,7 @@ def _sync_maker(address: Address, timeout: float) -> Callable[[], sconnection.Ab
     options = _login(address) | {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_S}
     options["socket_timeout"] = timeout
     if address.kind == "unix":
-        return lambda: driver.UnixDomainSocketConnection(path=address.path, **options)  # type: ignore[arg-type]
+        return lambda: driver.UnixDomainSocketConnection(path=address.path, **options)  # type: ignore[abstract]  # as it is typed, not as it is
     tcp = options | {"socket_keepalive": True, "socket_keepalive_options": _keepalive()}
     kind = driver.SSLConnection if address.tls else driver.Connection
     tcp |= _tls(address)

@@ -28,10 +28,24 @@ _NOT_NOW_CLASSES = (
     driver.AskError,
     driver.MaxConnectionsError,
 )
-_NEVER_CLASSES = (driver.AuthenticationError, driver.NoPermissionError, driver.AuthenticationWrongNumberOfArgsError)
+_NEVER_CLASSES = (
+    driver.AuthenticationError,
+    driver.NoPermissionError,
+    driver.AuthenticationWrongNumberOfArgsError,
+)
 
 _NOT_NOW = (
-    *("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNBLOCKED", "NOREPLICAS", "MISCONF", "READONLY"),
+    *(
+        "LOADING",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+        "BUSY",
+        "UNBLOCKED",
+        "NOREPLICAS",
+        "MISCONF",
+        "READONLY",
+    ),
     *("MOVED", "ASK", "max number of clients", "FAILOVER"),
 )
 """Words of answers that say: not done, try again."""
@@ -55,11 +69,15 @@ def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
     """
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if isinstance(error, _NEVER_CLASSES):
-        return StoreRefusedError(f"Redis refuses us: {text}; check the user and the password in REDIS_URL, and what they may do")
+        return StoreRefusedError(
+            f"Redis refuses us: {text}; check the user and the password in REDIS_URL, and what they may do"
+        )
     if isinstance(error, _NOT_NOW_CLASSES):
         return StoreUnavailableError(f"Redis does not serve right now: {text}")
     if isinstance(error, _FULL):
-        return StoreFullError("Redis is at its maxmemory; nothing was enqueued: make room, or raise maxmemory")
+        return StoreFullError(
+            "Redis is at its maxmemory; nothing was enqueued: make room, or raise maxmemory"
+        )
     if isinstance(error, driver.ResponseError):
         return _answered(text, what)
     if isinstance(error, (driver.ConnectionError, driver.TimeoutError, OSError, TimeoutError, EOFError)):
@@ -86,7 +104,9 @@ def _answered(text: str, what: str) -> StoreError:
     if said is not None:
         return said
     if "OOM" in text:
-        return StoreFullError("Redis is at its maxmemory; nothing was enqueued: make room, or raise maxmemory")
+        return StoreFullError(
+            "Redis is at its maxmemory; nothing was enqueued: make room, or raise maxmemory"
+        )
     if "LATE exchange" in text:
         return LateExchangeError(text)
     return StoreCorruptError(f"{what}: Redis said {text!r}; a key holds what jobrunner did not write there")

@@ -26,7 +26,6 @@ CONNECTIONS = 32
 """Connections that one link opens at the most; further callers wait for one."""
 
 
-
 class Link(Protocol):
     """A way to the store."""
 
@@ -68,7 +67,7 @@ class ConnectionLink:
         self._closed = False
         self._pid = os.getpid()
 
-    async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:  # noqa: ASYNC109 - a deadline of the wire
+    async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:
         """Send one command and return its reply."""
         async with self._places:
             connection = self._idle.pop() if self._idle else await self._connect()
@@ -85,7 +84,7 @@ class ConnectionLink:
             self._idle.append(connection)
             return reply
 
-    async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:  # noqa: ASYNC109 - as above
+    async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
         """Send commands together; a server's error stands in its place as an exception."""
         async with self._places:
             connection = self._idle.pop() if self._idle else await self._connect()
@@ -149,11 +148,13 @@ class ClientLink:
         close: The client's `aclose`.
     """
 
-    def __init__(self, execute: Callable[..., Awaitable[object]], close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, execute: Callable[..., Awaitable[object]], close: Callable[[], Awaitable[None]]
+    ) -> None:
         self._execute = execute
         self._close = close
 
-    async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:  # noqa: ASYNC109 - as above
+    async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:
         """Send one command and return its reply."""
         try:
             async with asyncio.timeout(timeout):
@@ -163,7 +164,7 @@ class ClientLink:
         except (driver.RedisError, OSError, TimeoutError) as error:
             raise translate(error, str(command[0]), sent=True) from error
 
-    async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:  # noqa: ASYNC109 - as above
+    async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
         """Send commands one after the other."""
         replies: list[object] = []
         for command in commands:

@@ -85,7 +85,11 @@ def field(keys: QueueKeys, part: str, ids: Sequence[str]) -> Call[list[bytes | N
 def ended(keys: QueueKeys, job_id: str) -> list[Call[object]]:
     """The commands that tell whether a job has ended and how; hand their replies to `how_ended`."""
     parts = [plain(["ZSCORE", keys[part], job_id], _same) for part in ("done", "dead", "cancelled")]
-    return [*parts, plain(["HGET", keys["state"], job_id], _same), plain(["HEXISTS", keys["jobs"], job_id], _same)]
+    return [
+        *parts,
+        plain(["HGET", keys["state"], job_id], _same),
+        plain(["HEXISTS", keys["jobs"], job_id], _same),
+    ]
 
 
 def how_ended(replies: Sequence[object]) -> tuple[State | None, bytes | None, bool]:

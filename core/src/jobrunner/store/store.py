@@ -74,7 +74,7 @@ class Store(_Base):
         self.link = link
         self._release = release
 
-    async def run(self, call: Call[T], timeout: float = TIMEOUT_S) -> T:  # noqa: ASYNC109 - a deadline of the wire
+    async def run(self, call: Call[T], timeout: float = TIMEOUT_S) -> T:
         """Run a call.
 
         Raises:

@@ -76,7 +76,7 @@ class SyncConnectionLink:
                 for _ in commands:
                     try:
                         replies.append(connection.read_response(disable_decoding=True))
-                    except driver.ResponseError as error:  # noqa: PERF203 - each answer may be an error
+                    except driver.ResponseError as error:
                         replies.append(error)
             except BaseException as error:
                 raise self._give_up(connection, error, commands[0]) from error
@@ -112,7 +112,9 @@ class SyncConnectionLink:
             raise translate(error, "connect", sent=False) from error
         return connection
 
-    def _give_up(self, connection: AbstractConnection, error: BaseException, command: Command) -> BaseException:
+    def _give_up(
+        self, connection: AbstractConnection, error: BaseException, command: Command
+    ) -> BaseException:
         connection.disconnect()
         self.reset()
         if isinstance(error, (driver.RedisError, OSError, EOFError)):
@@ -147,7 +149,7 @@ class SyncClientLink:
         for command in commands:
             try:
                 replies.append(self.send(command))
-            except driver.ResponseError as error:  # noqa: PERF203 - each answer may be an error
+            except driver.ResponseError as error:
                 replies.append(error)
         return replies
 

@@ -103,7 +103,7 @@ async def perform_job(
     settings: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
     snoozed: float = 0.0,
-    timeout: float | None = None,  # noqa: ASYNC109 - the queue's timeout, which ends in an outcome
+    timeout: float | None = None,
 ) -> Performed:
     """Run one attempt of a job, as a worker would, and say what became of it.
 

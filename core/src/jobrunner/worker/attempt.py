@@ -83,8 +83,31 @@ class Attempt:
     """
 
     __slots__ = (
-        *("_desk", "_log", "_steps", "cancel_reason", "counts", "deadline", "ended_at", "held_since", "id", "logs"),
-        *("nonce", "over", "plugin", "progress", "queue", "record", "secrets", "started_at", "stop", "task", "wait_ms"),
+        *(
+            "_desk",
+            "_log",
+            "_steps",
+            "cancel_reason",
+            "counts",
+            "deadline",
+            "ended_at",
+            "held_since",
+            "id",
+            "logs",
+        ),
+        *(
+            "nonce",
+            "over",
+            "plugin",
+            "progress",
+            "queue",
+            "record",
+            "secrets",
+            "started_at",
+            "stop",
+            "task",
+            "wait_ms",
+        ),
     )
 
     def __init__(

@@ -63,9 +63,15 @@ class Burst:
         """Whether no delayed job has run before: none of them is a retry."""
         keys, start = self._store.keys(consumer.queue.name), 0
         while True:
-            ids = [job_id for job_id, _ in await self._store.run(looks.page(keys, State.DELAYED, start=start, limit=PAGE))]
+            ids = [
+                job_id
+                for job_id, _ in await self._store.run(
+                    looks.page(keys, State.DELAYED, start=start, limit=PAGE)
+                )
+            ]
             if not ids:
                 return True
-            if any(await self._store.run(looks.field(keys, "attempts", ids))):
+            attempts = await self._store.run(looks.field(keys, "attempts", ids))
+            if any(attempts):
                 return False
             start += PAGE

@@ -34,7 +34,9 @@ from jobrunner.worker.threads import Threads
 class PipeDesk:
     """The desk of a child: everything but resources and loggers is asked of the parent."""
 
-    def __init__(self, writer: asyncio.StreamWriter, resources: Resources, logs: Logs, worker_id: str) -> None:
+    def __init__(
+        self, writer: asyncio.StreamWriter, resources: Resources, logs: Logs, worker_id: str
+    ) -> None:
         self._writer = writer
         self._resources = resources
         self._logs = logs
@@ -53,7 +55,9 @@ class PipeDesk:
         del attempt
         await self._ask("save_step", msgspec.Raw(line))
 
-    async def enqueue(self, attempt: Attempt, queue: str, payload: object, options: Mapping[str, object]) -> str:
+    async def enqueue(
+        self, attempt: Attempt, queue: str, payload: object, options: Mapping[str, object]
+    ) -> str:
         """Enqueue a job of a job."""
         del attempt
         return msgspec.json.decode(await self._ask("enqueue", [queue, payload, options]), type=str)
@@ -88,7 +92,8 @@ class PipeDesk:
 
     async def _ask(self, what: str, argument: object) -> msgspec.Raw:
         self._number += 1
-        future = self._asked[self._number] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
+        self._asked[self._number] = future
         raw = msgspec.Raw(msgspec.json.encode(argument))
         self._writer.write(pipe.frame(pipe.Ask(number=self._number, what=what, argument=raw)))
         return await future
@@ -97,7 +102,7 @@ class PipeDesk:
 async def serve(sock: socket.socket) -> None:
     """Run jobs until the parent is gone."""
     reader, writer = await asyncio.open_unix_connection(sock=sock, limit=pipe.MAX_MESSAGE)
-    hello = pipe.to_child.decode(await pipe.receive(reader))
+    hello = pipe.hear_parent(await pipe.receive(reader))
     assert isinstance(hello, pipe.Hello)
     try:
         plugins = load(hello.plugins, os.environ, strict=hello.plugins is not None)
@@ -115,12 +120,16 @@ async def serve(sock: socket.socket) -> None:
 
 
 async def _run_jobs(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, executor: Executor, desk: PipeDesk, plugins: Plugins
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    executor: Executor,
+    desk: PipeDesk,
+    plugins: Plugins,
 ) -> None:
     attempt: Attempt | None = None
     del plugins
     while True:
-        match pipe.to_child.decode(await pipe.receive(reader)):
+        match pipe.hear_parent(await pipe.receive(reader)):
             case pipe.Run() as run:
                 attempt = Attempt(
                     executor.queue,

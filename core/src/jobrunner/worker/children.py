@@ -37,7 +37,7 @@ class Child:
 
     async def hear(self) -> pipe.ToParent:
         """The next message; EOFError where the child is gone."""
-        return pipe.to_parent.decode(await pipe.receive(self._reader))
+        return pipe.hear_child(await pipe.receive(self._reader))
 
     async def kill(self) -> int:
         """End it; its exit status."""

@@ -173,7 +173,9 @@ class Consumer:
         if self.on_change is not None and self.wants_jobs != self._wanted_jobs:
             self._wanted_jobs = self.wants_jobs
             self.on_change()
-        wait = POLL_S if self._due_at is None else min(POLL_S, max(0.0, self._due_at - self._clock.monotonic()))
+        wait = (
+            POLL_S if self._due_at is None else min(POLL_S, max(0.0, self._due_at - self._clock.monotonic()))
+        )
         if self._ready:
             wait = min(wait, HELD_S)
         try:
@@ -185,7 +187,9 @@ class Consumer:
         self._fill()
 
     def _room(self) -> int:
-        return min(self.concurrency - len(self.running) - len(self._ready), self._place.free - len(self._ready))
+        return min(
+            self.concurrency - len(self.running) - len(self._ready), self._place.free - len(self._ready)
+        )
 
     def _want(self) -> int:
         """Jobs to reserve now."""
@@ -369,7 +373,11 @@ class Consumer:
         while self._deadlines and (self._deadlines[0].over or self._deadlines[0].deadline <= now):
             attempt = self._deadlines.popleft()
             if not attempt.over:
-                self._stop(attempt, Stop.TIMEOUT, f"it ran longer than its queue's timeout of {self.queue.timeout:g} s")
+                self._stop(
+                    attempt,
+                    Stop.TIMEOUT,
+                    f"it ran longer than its queue's timeout of {self.queue.timeout:g} s",
+                )
         self._set_alarm()
 
     def _stop(self, attempt: Attempt, stop: Stop, reason: str) -> None:

@@ -27,7 +27,9 @@ class WorkerDesk:
         worker_id: For log lines.
     """
 
-    def __init__(self, notes: Notes, resources: Resources, logs: Logs, client: Client, worker_id: str) -> None:
+    def __init__(
+        self, notes: Notes, resources: Resources, logs: Logs, client: Client, worker_id: str
+    ) -> None:
         self._notes = notes
         self._resources = resources
         self._logs = logs
@@ -42,7 +44,9 @@ class WorkerDesk:
         """Store a step."""
         await self._notes.save_step(attempt, line)
 
-    async def enqueue(self, attempt: Attempt, queue: str, payload: object, options: Mapping[str, object]) -> str:
+    async def enqueue(
+        self, attempt: Attempt, queue: str, payload: object, options: Mapping[str, object]
+    ) -> str:
         """Enqueue a job of a job; its tenant is the parent's unless another is given or the payload names one."""
         given = Options(
             delay=cast("float | None", options.get("delay")),

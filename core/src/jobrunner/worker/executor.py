@@ -22,6 +22,7 @@ from jobrunner.worker.attempt import Attempt
 from jobrunner.worker.threads import Threads
 from jobrunner.worker.verdict import UnknownVersion, completed, ended_by
 
+
 class Children(Protocol):
     """What runs process handlers."""
 

@@ -114,7 +114,11 @@ class Maintenance:
             )
             total += answer.total
             plugin = consumer.plugin if consumer else ""
-            for kind, ids in ((JobRecovered, answer.delayed), (JobBuried, answer.buried), (JobCancelled, answer.cancelled)):
+            for kind, ids in (
+                (JobRecovered, answer.delayed),
+                (JobBuried, answer.buried),
+                (JobCancelled, answer.cancelled),
+            ):
                 for job_id in ids:
                     self._observers.tell(
                         kind(
@@ -161,19 +165,25 @@ class Maintenance:
     async def _fitting(self, queue: Queue, state: State, size: int) -> int:
         """How many jobs of a state fit into `size` bytes, by the newest of them."""
         keys = self._store.keys(queue.name)
-        sample = [job_id for job_id, _ in await self._store.run(looks.page(keys, state, start=0, limit=SAMPLE))]
+        sample = [
+            job_id for job_id, _ in await self._store.run(looks.page(keys, state, start=0, limit=SAMPLE))
+        ]
         if not sample:
             return 1 << 40
         measured = 0
         for part in ("jobs", "state", "steps", "logs"):
-            measured += sum(len(value or b"") for value in await self._store.run(looks.field(keys, part, sample)))
+            measured += sum(
+                len(value or b"") for value in await self._store.run(looks.field(keys, part, sample))
+            )
         # 200 bytes: what the entries of a job in hashes and sorted sets cost beside its text.
         return int(size / (measured / len(sample) + 200))
 
     async def _unpark(self, queue: Queue) -> None:
         """Line up parked jobs whose payload version this worker knows."""
         keys = self._store.keys(queue.name)
-        parked = [job_id for job_id, _ in await self._store.run(looks.page(keys, State.PARKED, start=0, limit=500))]
+        parked = [
+            job_id for job_id, _ in await self._store.run(looks.page(keys, State.PARKED, start=0, limit=500))
+        ]
         if not parked:
             return
         known = []
@@ -195,6 +205,6 @@ def _version(record: bytes | None) -> int:
     """The payload version in a stored record, 0 where it cannot be told."""
     parts = (record or b"").split(b",", 4)
     try:
-        return int(parts[3]) if len(parts) > 3 else 0  # noqa: PLR2004 - the fourth field
+        return int(parts[3]) if len(parts) > 3 else 0
     except ValueError:
         return 0

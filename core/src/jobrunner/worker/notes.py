@@ -101,7 +101,9 @@ class Notes:
         if answer.lost:
             raise LeaseLostError(f"job {attempt.id}: its lease was lost, so the step was not stored")
         if answer.full:
-            raise StepError(f"job {attempt.id}: its steps hold more than {MAX_STEPS:,} bytes; store references instead")
+            raise StepError(
+                f"job {attempt.id}: its steps hold more than {MAX_STEPS:,} bytes; store references instead"
+            )
 
     async def _until_answered(self, call: calls.Call[T]) -> T:
         failures = 0

@@ -82,8 +82,18 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
 ToChild = Hello | Run | StopIt | Answer
 ToParent = Ready | Ask | Said | Done
 
-to_child = msgspec.json.Decoder(ToChild)
-to_parent = msgspec.json.Decoder(ToParent)
+_to_child: msgspec.json.Decoder[ToChild] = msgspec.json.Decoder(ToChild)
+_to_parent: msgspec.json.Decoder[ToParent] = msgspec.json.Decoder(ToParent)
+
+
+def hear_parent(raw: bytes) -> ToChild:
+    """Read a message of the parent."""
+    return _to_child.decode(raw)
+
+
+def hear_child(raw: bytes) -> ToParent:
+    """Read a message of a child."""
+    return _to_parent.decode(raw)
 
 
 def frame(message: msgspec.Struct) -> bytes:

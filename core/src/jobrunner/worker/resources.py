@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
+from typing import Self
 
 from jobrunner.errors import JobrunnerError, PluginError
 from jobrunner.plugins import Plugins
@@ -21,7 +22,7 @@ class Resources:
         self._stack = AsyncExitStack()
         self._found: dict[str, list[object]] = {}
 
-    async def __aenter__(self) -> Resources:
+    async def __aenter__(self) -> Self:
         """Enter them.
 
         Raises:
@@ -34,7 +35,9 @@ class Resources:
                 continue
             if not isinstance(manager, AbstractAsyncContextManager):
                 await self._stack.aclose()
-                raise PluginError(f"{plugin.found.blame}: jobrunner_resources must return an async context manager")
+                raise PluginError(
+                    f"{plugin.found.blame}: jobrunner_resources must return an async context manager"
+                )
             try:
                 given = await self._stack.enter_async_context(manager)
             except JobrunnerError:
@@ -42,7 +45,9 @@ class Resources:
                 raise
             except Exception as error:
                 await self._stack.aclose()
-                raise PluginError(f"{plugin.found.blame}: its resources: {type(error).__name__}: {error}") from error
+                raise PluginError(
+                    f"{plugin.found.blame}: its resources: {type(error).__name__}: {error}"
+                ) from error
             self._found[plugin.name] = list(given) if isinstance(given, (list, tuple)) else [given]
         return self
 

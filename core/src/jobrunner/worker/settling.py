@@ -5,7 +5,7 @@ One function for each, so that nowhere else has to know all the ways in which an
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import TypedDict, assert_never
 
 import msgspec
 
@@ -27,6 +27,28 @@ from jobrunner.store.calls import Settlement
 from jobrunner.worker.attempt import Attempt
 
 _encode = msgspec.json.encode
+
+
+class _About(TypedDict):
+    """What every event of a job says."""
+
+    timestamp: float
+    queue: str
+    plugin: str
+    job_id: str
+    tenant: str
+    attempt: int
+    worker_id: str
+
+
+class _Cause(TypedDict):
+    """What every event of an error says."""
+
+    duration_ms: int
+    error_type: str
+    error: str
+    fingerprint: str
+    traceback: str
 
 
 def settlement(attempt: Attempt, outcome: Outcome) -> Settlement:
@@ -82,15 +104,10 @@ def told(attempt: Attempt, outcome: Outcome, worker_id: str, timestamp: float) -
     match outcome:
         case Completed():
             return JobCompleted(**about, duration_ms=duration, wait_ms=attempt.wait_ms)
-        case Retried(error=error) | Failed(error=AttemptError() as error):
-            shared = about | {
-                "duration_ms": duration,
-                "error_type": error.error_type,
-                "error": error.message,
-                "fingerprint": error.fingerprint,
-                "traceback": error.traceback,
-            }
-            return JobRetried(**shared, delay_ms=error.delay_ms or 0) if isinstance(outcome, Retried) else JobFailed(**shared)
+        case Retried(error=error):
+            return JobRetried(**about, **_cause(error, duration), delay_ms=error.delay_ms or 0)
+        case Failed(error=AttemptError() as error):
+            return JobFailed(**about, **_cause(error, duration))
         case Failed():
             return JobBuried(**about)
         case Snoozed(note=note):
@@ -118,7 +135,7 @@ def cancelled_instead(attempt: Attempt, worker_id: str, timestamp: float) -> Eve
     return JobCancelled(**about, duration_ms=attempt.duration_ms, reason=attempt.cancel_reason or "")
 
 
-def _about(attempt: Attempt, worker_id: str, timestamp: float) -> dict[str, object]:
+def _about(attempt: Attempt, worker_id: str, timestamp: float) -> _About:
     return {
         "timestamp": timestamp,
         "queue": attempt.queue.name,
@@ -127,4 +144,14 @@ def _about(attempt: Attempt, worker_id: str, timestamp: float) -> dict[str, obje
         "tenant": attempt.tenant,
         "attempt": attempt.number,
         "worker_id": worker_id,
+    }
+
+
+def _cause(error: AttemptError, duration_ms: int) -> _Cause:
+    return {
+        "duration_ms": duration_ms,
+        "error_type": error.error_type,
+        "error": error.message,
+        "fingerprint": error.fingerprint,
+        "traceback": error.traceback,
     }

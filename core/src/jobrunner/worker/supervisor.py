@@ -69,14 +69,18 @@ class Supervisor:
                 status = worker.poll()
                 if status is not None:
                     self._ended(index, status)
-            if self._stopping_since is not None and time.monotonic() - self._stopping_since > self._grace + EXTRA_S:
+            if (
+                self._stopping_since is not None
+                and time.monotonic() - self._stopping_since > self._grace + EXTRA_S
+            ):
                 for worker in self._workers.values():
                     worker.kill()
         return self._exit_status()
 
     def _exit_status(self) -> int:
         """A mistake that all workers share stands before anything else; one that was told to stop before it could
-        listen has ended in order."""
+        listen has ended in order.
+        """
         mistakes = [status for status in self._statuses if status in MISTAKES]
         others = [abs(status) for status in self._statuses if status not in (-signal.SIGTERM, -signal.SIGINT)]
         return mistakes[0] if mistakes else max(others, default=0)
@@ -85,7 +89,12 @@ class Supervisor:
         environ = os.environ | {"JOBRUNNER_WORKER_INDEX": str(index)}
         command = [sys.executable, "-m", "jobrunner", *_own_arguments(sys.argv[1:])]
         # A session of its own: Ctrl-C at the terminal reaches the supervisor alone, which passes it on once.
-        self._workers[index] = subprocess.Popen(command, env=environ, start_new_session=True, preexec_fn=_die_with_parent)  # noqa: PLW1509, S603 - one thread, our own command
+        self._workers[index] = subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            env=environ,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
+        )
         self._begun[index] = time.monotonic()
 
     def _ended(self, index: int, status: int) -> None:

@@ -29,7 +29,11 @@ class Threads:
         self._made = 0
 
     async def run(
-        self, work: Callable[[], object], *, left: Callable[[], None] = _nothing, back: Callable[[], None] = _nothing
+        self,
+        work: Callable[[], object],
+        *,
+        left: Callable[[], None] = _nothing,
+        back: Callable[[], None] = _nothing,
     ) -> object:
         """Run `work` in a thread and return what it returned; raises what it raised.
 

@@ -38,7 +38,9 @@ def completed(attempt: Attempt, value: object) -> Outcome:
     try:
         raw = msgspec.json.encode(value)
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        return _failed(attempt, TypeError(f"the handler's result cannot be written as JSON: {error}"), given_up=True)
+        return _failed(
+            attempt, TypeError(f"the handler's result cannot be written as JSON: {error}"), given_up=True
+        )
     if len(raw) > attempt.queue.max_result:
         most = attempt.queue.max_result
         problem = f"the handler's result has {len(raw):,} bytes, and the queue takes {most:,}; return a reference instead"
@@ -47,7 +49,9 @@ def completed(attempt: Attempt, value: object) -> Outcome:
     return Completed(result=msgspec.json.encode(Result(value=msgspec.Raw(raw))))
 
 
-def ended_by(attempt: Attempt, error: BaseException, chance: Chance = random.random, *, snoozed_ms: int = 0) -> Outcome:
+def ended_by(
+    attempt: Attempt, error: BaseException, chance: Chance = random.random, *, snoozed_ms: int = 0
+) -> Outcome:
     """The outcome of a handler that raised.
 
     Args:
@@ -115,7 +119,9 @@ def _failed(
     chance: Chance = random.random,
 ) -> Outcome:
     last = given_up or attempt.number >= attempt.queue.retry.max_attempts
-    delay = 0.0 if last else delay_after(attempt.queue.retry, attempt.number, chance) if wait is None else wait
+    delay = (
+        0.0 if last else delay_after(attempt.queue.retry, attempt.number, chance) if wait is None else wait
+    )
     told = describe(attempt, error, delay_ms=None if last else int(delay * 1000))
     return Failed(error=told) if last else Retried(delay_s=delay, error=told)
 
@@ -161,7 +167,9 @@ def _traceback(error: BaseException) -> str:
     while trace is not None and "jobrunner/worker/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
         trace = trace.tb_next
     try:
-        return "".join(traceback.format_exception(type(error), error, trace or error.__traceback__, limit=-30))
+        return "".join(
+            traceback.format_exception(type(error), error, trace or error.__traceback__, limit=-30)
+        )
     except Exception as broken:  # noqa: BLE001 - as above
         return f"(its traceback cannot be made: {type(broken).__name__})"
 

@@ -154,11 +154,15 @@ class Worker:
         if wanted is None:
             if not declared:
                 names = ", ".join(plugin.name for plugin in self.plugins) or "none"
-                raise UnknownQueueError(f"there is no queue to serve: the plugins loaded ({names}) declare none; `pip install` one")
+                raise UnknownQueueError(
+                    f"there is no queue to serve: the plugins loaded ({names}) declare none; `pip install` one"
+                )
             return list(declared.values())
         return [self.plugins.queue(name) for name in dict.fromkeys(wanted)]
 
-    async def _serve(self, queues: list[Queue], store: Store, resources: Resources, about: server.Server) -> None:
+    async def _serve(
+        self, queues: list[Queue], store: Store, resources: Resources, about: server.Server
+    ) -> None:
         notes = Notes(store)
         client = Client(store, self.plugins)
         desk = WorkerDesk(notes, resources, self._logs, client, self.id)
@@ -217,7 +221,11 @@ class Worker:
         running = sum(len(consumer.running) for consumer in self.consumers)
         self.observers.tell(
             WorkerStopping(
-                timestamp=self.observers.now(), worker_id=self.id, reason=self.shutdown.reason, running=running, grace_s=grace
+                timestamp=self.observers.now(),
+                worker_id=self.id,
+                reason=self.shutdown.reason,
+                running=running,
+                grace_s=grace,
             )
         )
         waits = [f"wait{what} {number}" for number in range(len(self.consumers)) for what in ("", " watch")]
@@ -226,7 +234,8 @@ class Worker:
             consumer.give_back()
         everything = asyncio.gather(*served)
         hurry = asyncio.create_task(self.shutdown.hurry.wait())
-        await asyncio.wait([everything, hurry], timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        waiting: list[asyncio.Future[object]] = [everything, hurry]  # type: ignore[list-item]  # futures of anything
+        await asyncio.wait(waiting, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         if not everything.done():
             for consumer in self.consumers:
@@ -294,7 +303,9 @@ class Worker:
             about = declare(
                 queue,
                 plugin=owner.name if owner else "",
-                distribution=owner.found.distribution and f"{owner.found.distribution} {owner.found.version}" if owner else "",
+                distribution=owner.found.distribution and f"{owner.found.distribution} {owner.found.version}"
+                if owner
+                else "",
                 concurrency=queue_concurrency(queue, self._settings, self._environ),
             )
             declared.append((about, payload_schema(queue)))
@@ -313,7 +324,9 @@ class Worker:
             await asyncio.sleep(1.0)
             for consumer in self.consumers:
                 if consumer.abandoned and consumer.abandoned * 2 >= consumer.concurrency:
-                    self.shutdown.ask(f"{consumer.abandoned} handlers of {consumer.queue.name} do not end", exit_status=1)
+                    self.shutdown.ask(
+                        f"{consumer.abandoned} handlers of {consumer.queue.name} do not end", exit_status=1
+                    )
 
     async def _watch_quiet(self) -> None:
         await self.shutdown.quiet.wait()
@@ -380,6 +393,9 @@ def _recovering(maintenance: Maintenance, consumer: Consumer) -> Callable[[], Aw
 
 def worker_id(index: int | None = None) -> str:
     """A name for this process that no other has: host, process id, four random characters."""
-    host = "".join(char if char.isalnum() or char in ".-" else "-" for char in socket.gethostname())[:40] or "host"
+    host = (
+        "".join(char if char.isalnum() or char in ".-" else "-" for char in socket.gethostname())[:40]
+        or "host"
+    )
     number = "" if index is None else f".{index}"
     return f"{host}-{os.getpid()}{number}-{secrets.token_hex(2)}"

@@ -27,10 +27,27 @@ def behaviour_options(command: C) -> C:
     """The options that say how the stand-ins behave."""
     share = click.FloatRange(0, 1)
     options = [
-        click.option("--latency", type=click.FloatRange(0, 60), default=0.0, help="Seconds before each answer."),
-        click.option("--fail-rate", type=share, default=0.0, help="Share of calls that fail before they have an effect."),
-        click.option("--lost-rate", type=share, default=0.0, help="Share of calls whose answer is lost after their effect."),
-        click.option("--rate-limit-rate", type=share, default=0.0, help="Share of calls that are told to come back later."),
+        click.option(
+            "--latency", type=click.FloatRange(0, 60), default=0.0, help="Seconds before each answer."
+        ),
+        click.option(
+            "--fail-rate",
+            type=share,
+            default=0.0,
+            help="Share of calls that fail before they have an effect.",
+        ),
+        click.option(
+            "--lost-rate",
+            type=share,
+            default=0.0,
+            help="Share of calls whose answer is lost after their effect.",
+        ),
+        click.option(
+            "--rate-limit-rate",
+            type=share,
+            default=0.0,
+            help="Share of calls that are told to come back later.",
+        ),
         click.option("--seed", type=int, default=1, show_default=True, help="The same seed, the same fates."),
     ]
     for option in reversed(options):
@@ -51,7 +68,9 @@ def variables(services: dict[str, str], needed: dict[str, str]) -> dict[str, str
     for variable, service in needed.items():
         if service not in services:
             known = ", ".join(sorted(services))
-            raise UnknownServiceError(f"{variable} names the service {service!r}, and the sandbox stands in for {known} only")
+            raise UnknownServiceError(
+                f"{variable} names the service {service!r}, and the sandbox stands in for {known} only"
+            )
     return {variable: services[service] for variable, service in needed.items()}
 
 
@@ -92,7 +111,9 @@ def sandbox(
             return _run(command, found)
         for name, value in found.items():
             click.echo(f"{name}={value}")
-        click.echo(f"the sandbox serves at {server.url}; its ledger is {server.url}/_sandbox/ledger", err=True)
+        click.echo(
+            f"the sandbox serves at {server.url}; its ledger is {server.url}/_sandbox/ledger", err=True
+        )
         _until_stopped()
     return 0
 
@@ -104,7 +125,9 @@ def _run(command: tuple[str, ...], found: dict[str, str]) -> int:
     except OSError as error:
         raise click.ClickException(f"{command[0]}: {error.strerror}") from None
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
-        signal.signal(number, lambda signum, _: process.send_signal(signum) if process.poll() is None else None)
+        signal.signal(
+            number, lambda signum, _: process.send_signal(signum) if process.poll() is None else None
+        )
     status = process.wait()
     return status if status >= 0 else 128 - status
 

@@ -46,9 +46,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     proof: Proof
 
 
-@click.command(epilog="Examples:  jobrunner demo   |   jobrunner demo --fail-rate 0.3   |   jobrunner demo --lost-rate 0.1 --json")
-@click.option("--jobs", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Posts to publish.")
-@click.option("--processes", type=click.IntRange(1, 16), default=1, show_default=True, help="Worker processes.")
+@click.command(
+    epilog="Examples:  jobrunner demo   |   jobrunner demo --fail-rate 0.3   |   jobrunner demo --lost-rate 0.1 --json"
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Posts to publish."
+)
+@click.option(
+    "--processes", type=click.IntRange(1, 16), default=1, show_default=True, help="Worker processes."
+)
 @behaviour_options
 @click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON.")
 def demo(
@@ -79,7 +85,8 @@ def demo(
     )
     payloads = sample(jobs)
     screen = Screen(quiet=as_json)
-    screen.say(f"{jobs} posts for {sum(len(one['platforms']) for one in payloads)} accounts on five platforms")  # type: ignore[misc, arg-type]  # payloads of publish.dispatch
+    accounts = sum(len(platforms) for one in payloads if isinstance(platforms := one["platforms"], list))
+    screen.say(f"{jobs} posts for {accounts} accounts on five platforms")
     with stage(behaviour, processes=processes) as here, screen:
         summary = asyncio.run(play(here, payloads, screen))
     if as_json:
@@ -133,7 +140,9 @@ async def play(here: Stage, payloads: list[dict[str, object]], screen: Screen) -
             if stats.completed + stats.failed >= len(payloads):
                 break
             if time.monotonic() - begun > LONG_S:
-                raise JobrunnerError(f"the demo has not ended in {LONG_S:.0f} s; {stats.waiting + stats.delayed + stats.active} jobs are left")
+                raise JobrunnerError(
+                    f"the demo has not ended in {LONG_S:.0f} s; {stats.waiting + stats.delayed + stats.active} jobs are left"
+                )
             await asyncio.sleep(LOOK_S)
         seconds = time.monotonic() - begun
         return await _summary(admin, here, payloads, seconds)
@@ -144,7 +153,9 @@ async def play(here: Stage, payloads: list[dict[str, object]], screen: Screen) -
 async def _bring_forward(admin: Admin) -> int:
     """Let what waits for its next attempt start now: people who watch should not wait for a backoff of minutes."""
     keys = admin.store.keys(QUEUE)
-    delayed = [job_id for job_id, _ in await admin.store.run(looks.page(keys, State.DELAYED, start=0, limit=100))]
+    delayed = [
+        job_id for job_id, _ in await admin.store.run(looks.page(keys, State.DELAYED, start=0, limit=100))
+    ]
     return len(await admin.promote(QUEUE, delayed)) if delayed else 0
 
 
@@ -208,10 +219,14 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
 
 def _verdict(proof: Proof) -> tuple[bool, str]:
     parts = [f"{proof.once:,} of {proof.expected:,} posts arrived exactly once"]
-    parts += [f"{len(proof.unknown)} are unknown, since an answer was lost: {', '.join(proof.unknown[:3])}"] if proof.unknown else []
+    parts += (
+        [f"{len(proof.unknown)} are unknown, since an answer was lost: {', '.join(proof.unknown[:3])}"]
+        if proof.unknown
+        else []
+    )
     parts += [f"{len(proof.missing)} are missing: {', '.join(proof.missing[:3])}"] if proof.missing else []
-    parts += [f"{len(proof.twice)} arrived more than once: {', '.join(proof.twice[:3])}"] if proof.twice else []
+    parts += (
+        [f"{len(proof.twice)} arrived more than once: {', '.join(proof.twice[:3])}"] if proof.twice else []
+    )
     parts += [f"{proof.strangers} were never asked for"] if proof.strangers else []
     return proof.holds, "; ".join(parts)
-
-

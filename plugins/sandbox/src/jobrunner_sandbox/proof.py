@@ -48,7 +48,14 @@ def prove(jobs: list[dict[str, object]], posts: list[Published], unknown: set[tu
     strangers = 0
     by_text = {(platform, hook): key for key, hook in expected.items() for platform in (key[1],)}
     for post in posts:
-        key = next((found for (platform, hook), found in by_text.items() if platform == post.platform and hook in post.text), None)
+        key = next(
+            (
+                found
+                for (platform, hook), found in by_text.items()
+                if platform == post.platform and hook in post.text
+            ),
+            None,
+        )
         if key is None:
             strangers += 1
         else:

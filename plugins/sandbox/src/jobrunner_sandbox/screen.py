@@ -47,7 +47,9 @@ class Screen:
     def __init__(self, *, quiet: bool, console: Console | None = None) -> None:
         self._quiet = quiet
         self._console = console or Console(stderr=quiet, highlight=False)
-        self._live = Live(console=self._console, refresh_per_second=8, transient=True) if self._is_live else None
+        self._live = (
+            Live(console=self._console, refresh_per_second=8, transient=True) if self._is_live else None
+        )
         self._last = 0.0
 
     @property
@@ -59,7 +61,9 @@ class Screen:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
             self._live.stop()
 
@@ -75,11 +79,18 @@ class Screen:
         elif not self._quiet and time.monotonic() - self._last >= LINE_S:
             self._last = time.monotonic()
             posts = ", ".join(f"{name} {sight.posts.get(name, 0)}" for name in PLATFORMS)
-            print(f"{sight.seconds:4.1f} s  {sight.completed} of {sight.jobs} jobs done, {sight.retries} retries; posts: {posts}", flush=True)  # noqa: T201 - the plain form of the picture
+            self._console.print(
+                f"{sight.seconds:4.1f} s  {sight.completed} of {sight.jobs} jobs done, {sight.retries} retries; posts: {posts}",
+                soft_wrap=True,
+            )
 
-    def conclude(self, posts: dict[str, int], facts: list[tuple[str, str]], verdict: tuple[bool, str]) -> None:
+    def conclude(
+        self, posts: dict[str, int], facts: list[tuple[str, str]], verdict: tuple[bool, str]
+    ) -> None:
         """Print what happened."""
-        table = Table(title="what happened", title_justify="left", box=None, show_header=False, pad_edge=False)
+        table = Table(
+            title="what happened", title_justify="left", box=None, show_header=False, pad_edge=False
+        )
         table.add_column()
         table.add_column(justify="right")
         for name, value in [*facts, *[(f"posts on {name}", f"{number:,}") for name, number in posts.items()]]:
@@ -88,7 +99,6 @@ class Screen:
         holds, text = verdict
         self._console.print(Text(text, style="bold green" if holds else "bold red"), soft_wrap=True)
         sys.stdout.flush()
-
 
     @staticmethod
     def picture(sight: Sight) -> Group:
@@ -119,7 +129,9 @@ def _picture(sight: Sight) -> Group:
     both = Table.grid(padding=(0, 6))
     both.add_row(states, posts)
     done = sight.completed + sight.failed
-    line = Text(f"{done} of {sight.jobs} jobs, {sight.retries} retries, {done / max(sight.seconds, 0.1):.1f} jobs a second")
+    line = Text(
+        f"{done} of {sight.jobs} jobs, {sight.retries} retries, {done / max(sight.seconds, 0.1):.1f} jobs a second"
+    )
     bar = Table.grid()  # a bar by itself does not end its line
     bar.add_row(ProgressBar(total=max(1, sight.jobs), completed=done, width=60))
     return Group(line, bar, both)

@@ -34,7 +34,9 @@ class Stage:
         worker: The worker's process.
     """
 
-    def __init__(self, environ: dict[str, str], server: SandboxServer, worker: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(
+        self, environ: dict[str, str], server: SandboxServer, worker: subprocess.Popen[bytes], log: Path
+    ) -> None:
         self.environ = environ
         self.server = server
         self.worker = worker
@@ -58,7 +60,11 @@ def stage(behaviour: Behaviour, *, processes: int) -> Iterator[Stage]:
     if not any(QUEUE in plugin.queues for plugin in load(None, os.environ, strict=False)):
         raise JobrunnerError("the demo publishes posts: `pip install jobrunner-publish` first")
     with contextlib.ExitStack() as struck:
-        folder = Path(struck.enter_context(tempfile.TemporaryDirectory(prefix="jobrunner-demo-", ignore_cleanup_errors=True)))
+        folder = Path(
+            struck.enter_context(
+                tempfile.TemporaryDirectory(prefix="jobrunner-demo-", ignore_cleanup_errors=True)
+            )
+        )
         server = struck.enter_context(SandboxServer.in_thread(behaviour))
         environ = {
             **os.environ,
@@ -72,7 +78,9 @@ def stage(behaviour: Behaviour, *, processes: int) -> Iterator[Stage]:
         command += ["--processes", str(processes)] if processes > 1 else []
         with log.open("wb") as output:
             # A session of its own: Ctrl-C reaches the demo alone, which then stops the worker in order.
-            worker = subprocess.Popen(command, env=environ, stdout=output, stderr=output, start_new_session=True)  # noqa: S603 - our own command
+            worker = subprocess.Popen(  # noqa: S603 - our own command
+                command, env=environ, stdout=output, stderr=output, start_new_session=True
+            )
         struck.callback(_stop, worker)
         yield Stage(environ, server, worker, log)
 
