@@ -1,0 +1,1 @@
+"""Living documentation: what users do, in order, with the public API only."""
