@@ -64,7 +64,9 @@ class PayloadCodec:
         raw = encode_json(self.queue, payload)
         value = self.decode(raw)
         # What the decoder made of it is what is sent: defaults filled in, numbers and times in one form.
-        return msgspec.json.encode(value, order="sorted"), value
+        final = msgspec.json.encode(value, order="sorted")
+        check_size(self.queue, final, self.max_bytes)  # with the defaults in it may have grown past the limit
+        return final, value
 
     def decode(self, raw: bytes | msgspec.Raw) -> msgspec.Struct:
         """Read a payload.

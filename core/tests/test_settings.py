@@ -1,0 +1,76 @@
+"""Settings from the environment: read by type, and blamed by variable."""
+
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+
+from jobrunner import Secret, Service, SettingsError
+from jobrunner.settings import concurrency_from, core_settings, plugin_settings, service_variables, variable_name
+
+
+class Shop(msgspec.Struct, frozen=True):
+    shop_url: Annotated[str, Service("shop")]
+    api_key: Annotated[str, Secret]
+    retries: Annotated[int, msgspec.Meta(ge=0, le=9)] = 3
+    names: tuple[str, ...] = ()
+    limits: dict[str, int] = {}
+    live: bool = False
+    mode: Literal["fast", "safe"] = "safe"
+    note: str | None = None
+
+
+GOOD = {"JOBRUNNER_SHOP_SHOP_URL": "https://shop.example", "JOBRUNNER_SHOP_API_KEY": "k-123456"}
+
+
+def test_every_type_is_read_from_text():
+    """Lists by commas, maps as JSON, switches by the usual words."""
+    more = {"RETRIES": "5", "NAMES": "a, b,c", "LIMITS": '{"x": 1}', "LIVE": "Yes", "MODE": "fast", "NOTE": "hi"}
+    found = plugin_settings("shop", Shop, GOOD | {f"JOBRUNNER_SHOP_{name}": value for name, value in more.items()})
+    assert (found.retries, found.names, found.limits, found.live, found.mode) == (5, ("a", "b", "c"), {"x": 1}, True, "fast")
+    assert plugin_settings("shop", Shop, GOOD).retries == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("RETRIES", "ten"), ("RETRIES", "10"), ("LIMITS", "{"), ("LIMITS", '{"x": "y"}'), ("LIVE", "perhaps"), ("MODE", "slow")],
+)
+def test_wrong_value_names_its_variable(name, value):
+    """The reader sees fifty variables, and must know which one."""
+    with pytest.raises(SettingsError) as caught:
+        plugin_settings("shop", Shop, GOOD | {f"JOBRUNNER_SHOP_{name}": value})
+    assert str(caught.value).startswith(f"JOBRUNNER_SHOP_{name}: ")
+
+
+def test_missing_variable_is_named():
+    """Before the first job, not at it."""
+    with pytest.raises(SettingsError, match="JOBRUNNER_SHOP_API_KEY: it must be set"):
+        plugin_settings("shop", Shop, {"JOBRUNNER_SHOP_SHOP_URL": "x"})
+
+
+def test_secret_value_is_not_shown_in_an_error():
+    """A wrong password is still a password."""
+
+    class Pin(msgspec.Struct):
+        pin: Annotated[int, Secret]
+
+    with pytest.raises(SettingsError) as caught:
+        plugin_settings("door", Pin, {"JOBRUNNER_DOOR_PIN": "hunter2-secret"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_services_are_found_with_their_variables():
+    """The sandbox stands in for what is marked so."""
+    assert service_variables("shop", Shop) == {"shop": "JOBRUNNER_SHOP_SHOP_URL"}
+    assert variable_name("my-shop", "a_b") == "JOBRUNNER_MY_SHOP_A_B"
+
+
+def test_variables_of_the_source_system_are_read():
+    """Who comes from there changes nothing."""
+    assert core_settings({"QUEUE_CONCURRENCY": "7"}).concurrency == 7
+    assert concurrency_from("WA_WORKER_CONCURRENCY", {"WA_WORKER_CONCURRENCY": " 3 "}) == 3
+    assert concurrency_from("WA_WORKER_CONCURRENCY", {}) is None
+    with pytest.raises(SettingsError, match="WA_WORKER_CONCURRENCY"):
+        concurrency_from("WA_WORKER_CONCURRENCY", {"WA_WORKER_CONCURRENCY": "0"})
+    assert core_settings({"JOBRUNNER_PLUGINS": "a,b"}).plugins == ("a", "b")
+    assert core_settings({}).plugins is None
