@@ -67,7 +67,7 @@ def main() -> None:
                 )
             )
         return
-    Console().print(
+    Console(width=None if sys.stdout.isatty() else 140).print(
         _table(
             medians, f"{title}, Python {platform.python_version()}, {args.jobs:,} jobs, {args.rounds} rounds"
         )

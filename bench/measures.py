@@ -145,6 +145,7 @@ def latency(server: Server, folder: Path, _: int) -> Iterator[Row]:
 
 def memory(server: Server, _: Path, n: int) -> Iterator[Row]:
     """Bytes of the server a waiting job."""
+    asyncio.run(fill(server, 1000))  # so that scripts and buffers are there before
     server.client.flushall()
     before = server.used()
     asyncio.run(fill(server, n))

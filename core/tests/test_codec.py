@@ -33,7 +33,9 @@ CODEC = PayloadCodec("q", Post, 4096)
 def test_either_spelling_and_a_mix_are_taken_and_the_wire_is_camel_case():
     """Python people write `tenant_id`, everybody else `tenantId`."""
     accounts = [{"account_id": "a"}, {"accountId": "b", "extra_data": {"snake_key": 1}}]
-    raw, value = CODEC.encode({"tenant_id": "t", "brandAccounts": accounts, "by_name": {"some_name": {"account_id": "c"}}})
+    raw, value = CODEC.encode(
+        {"tenant_id": "t", "brandAccounts": accounts, "by_name": {"some_name": {"account_id": "c"}}}
+    )
 
     assert value.brand_accounts[1].extra_data == {"snake_key": 1}, "a map that is data keeps its keys"
     assert list(value.by_name) == ["some_name"]
@@ -48,7 +50,11 @@ def test_either_spelling_and_a_mix_are_taken_and_the_wire_is_camel_case():
         ({"brandAccounts": []}, "tenantId", "missing"),
         ({"tenantId": 5, "brandAccounts": []}, "tenantId", "expected `str`"),
         ({"tenantId": "t", "brandAccounts": [{}]}, "brandAccounts[0].accountId", "missing"),
-        ({"tenantId": "t", "brandAccounts": [{"accountId": "a", "x": 1}]}, "brandAccounts[0].x", "not a field"),
+        (
+            {"tenantId": "t", "brandAccounts": [{"accountId": "a", "x": 1}]},
+            "brandAccounts[0].x",
+            "not a field",
+        ),
         ({"tenantId": "t", "brandAccounts": [], "mood": "sour"}, "mood", "invalid enum value"),
         ({"tenantId": "t", "brandAccounts": [], "dueAt": "tomorrow"}, "dueAt", "invalid RFC3339"),
         ({"tenantId": "t", "brandAccounts": [], "dueAt": "2026-01-01T00:00:00"}, "dueAt", "timezone"),
@@ -103,7 +109,11 @@ def test_text_that_is_no_unicode_is_refused(text):
         CODEC.encode({"tenantId": text, "brandAccounts": []})
 
 
-@given(st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text() | st.floats(), st.lists), max_size=5))
+@given(
+    st.dictionaries(
+        st.text(), st.recursive(st.none() | st.integers() | st.text() | st.floats(), st.lists), max_size=5
+    )
+)
 def test_any_map_is_taken_or_refused_with_our_error(payload):
     """Whatever a producer sends, nothing but a PayloadError comes back."""
     try:

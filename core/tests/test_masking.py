@@ -74,7 +74,10 @@ def test_value_with_quotes_is_found_in_its_json_form_too():
 def test_json_is_redacted_in_its_texts_only():
     """A secret number must not make a stored number invalid."""
     raw = b'{"sesame-1":1,"a":["x sesame-1 y",123456789],"b":123456789}'
-    assert redact_json(raw, ["sesame-1", "123456789"]) == b'{"sesame-1":1,"a":["x *** y",123456789],"b":123456789}'
+    assert (
+        redact_json(raw, ["sesame-1", "123456789"])
+        == b'{"sesame-1":1,"a":["x *** y",123456789],"b":123456789}'
+    )
     assert redact_json(raw, []) is raw
 
 

@@ -7,9 +7,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobrunner.errors import InvalidNameError
-from jobrunner.names import check_job_id, check_plugin, check_prefix, check_queue, check_tenant, is_own_id, new_job_id, new_nonce
+from jobrunner.names import (
+    check_job_id,
+    check_plugin,
+    check_prefix,
+    check_queue,
+    check_tenant,
+    is_own_id,
+    new_job_id,
+    new_nonce,
+)
 
-HOSTILE = ["", " ", "a b", "a\n", "\x00", "a\x00b", "{a}", "a:b", "*", "../x", "é", "\u202e", "\ud800", "-a", ".a", "a" * 200, "a/b", "a'b"]
+HOSTILE = [
+    "",
+    " ",
+    "a b",
+    "a\n",
+    "\x00",
+    "a\x00b",
+    "{a}",
+    "a:b",
+    "*",
+    "../x",
+    "é",
+    "\u202e",
+    "\ud800",
+    "-a",
+    ".a",
+    "a" * 200,
+    "a/b",
+    "a'b",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

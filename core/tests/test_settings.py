@@ -6,7 +6,13 @@ import msgspec
 import pytest
 
 from jobrunner import Secret, Service, SettingsError
-from jobrunner.settings import concurrency_from, core_settings, plugin_settings, service_variables, variable_name
+from jobrunner.settings import (
+    concurrency_from,
+    core_settings,
+    plugin_settings,
+    service_variables,
+    variable_name,
+)
 
 
 class Shop(msgspec.Struct, frozen=True):
@@ -25,15 +31,37 @@ GOOD = {"JOBRUNNER_SHOP_SHOP_URL": "https://shop.example", "JOBRUNNER_SHOP_API_K
 
 def test_every_type_is_read_from_text():
     """Lists by commas, maps as JSON, switches by the usual words."""
-    more = {"RETRIES": "5", "NAMES": "a, b,c", "LIMITS": '{"x": 1}', "LIVE": "Yes", "MODE": "fast", "NOTE": "hi"}
-    found = plugin_settings("shop", Shop, GOOD | {f"JOBRUNNER_SHOP_{name}": value for name, value in more.items()})
-    assert (found.retries, found.names, found.limits, found.live, found.mode) == (5, ("a", "b", "c"), {"x": 1}, True, "fast")
+    more = {
+        "RETRIES": "5",
+        "NAMES": "a, b,c",
+        "LIMITS": '{"x": 1}',
+        "LIVE": "Yes",
+        "MODE": "fast",
+        "NOTE": "hi",
+    }
+    found = plugin_settings(
+        "shop", Shop, GOOD | {f"JOBRUNNER_SHOP_{name}": value for name, value in more.items()}
+    )
+    assert (found.retries, found.names, found.limits, found.live, found.mode) == (
+        5,
+        ("a", "b", "c"),
+        {"x": 1},
+        True,
+        "fast",
+    )
     assert plugin_settings("shop", Shop, GOOD).retries == 3
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("RETRIES", "ten"), ("RETRIES", "10"), ("LIMITS", "{"), ("LIMITS", '{"x": "y"}'), ("LIVE", "perhaps"), ("MODE", "slow")],
+    [
+        ("RETRIES", "ten"),
+        ("RETRIES", "10"),
+        ("LIMITS", "{"),
+        ("LIMITS", '{"x": "y"}'),
+        ("LIVE", "perhaps"),
+        ("MODE", "slow"),
+    ],
 )
 def test_wrong_value_names_its_variable(name, value):
     """The reader sees fifty variables, and must know which one."""

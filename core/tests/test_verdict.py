@@ -24,7 +24,9 @@ async def work(job: Job[Work]) -> None: ...
 
 
 def attempt(*, runs=0, unspent=0, crashes=0, secrets=(), **more):
-    queue = Queue("q", Work, work, retry=RetryPolicy(max_attempts=3, base=10, factor=3, cap=60), max_result=100, **more)
+    queue = Queue(
+        "q", Work, work, retry=RetryPolicy(max_attempts=3, base=10, factor=3, cap=60), max_result=100, **more
+    )
     record = Record(0, 0, "t", 1, msgspec.Raw(b"{}"))
     made = Attempt(queue, "j", "n" * 22, record, Counts(runs, unspent, crashes), desk=None)
     made.secrets = list(secrets)
@@ -99,7 +101,7 @@ def test_lost_process_is_a_crash_and_buried_at_the_last():
 def test_error_texts_are_bounded_and_free_of_secrets():
     """A megabyte of HTML as an error's message is common."""
 
-    class Broken(Exception):
+    class BrokenError(Exception):
         def __str__(self):
             raise RuntimeError
 
@@ -107,7 +109,7 @@ def test_error_texts_are_bounded_and_free_of_secrets():
     assert len(long.message.encode()) <= 2048
     assert len((long.message + long.traceback).encode()) <= 8192 + 10
     assert "hunter2" not in long.message + long.traceback
-    assert "its text cannot be made" in ended_by(attempt(), raised(Broken())).error.message
+    assert "its text cannot be made" in ended_by(attempt(), raised(BrokenError())).error.message
     assert ended_by(attempt(), raised(ValueError("\ud800"))).error.message
 
 

@@ -180,11 +180,16 @@ def _encode(fields: Mapping[str, object]) -> str:
     try:
         return msgspec.json.encode(fields, enc_hook=repr).decode()
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        safe = {
-            str(key): repr(value)[:2000].encode("utf-8", "backslashreplace").decode()
-            for key, value in fields.items()
-        }
+        safe = {str(_safe(key)): _safe(value) for key, value in fields.items()}
         return msgspec.json.encode(safe).decode()
+
+
+def _safe(value: object) -> object:
+    """A value that can be written whatever it is: numbers as they are, text without what is no Unicode."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = value if isinstance(value, str) else repr(value)[:2000]
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _union(kinds: tuple[type[Event], ...]) -> object:

@@ -59,7 +59,11 @@ def secret_values(value: object, kind: object) -> list[str]:
         return []
     found = {text for text in _collect(msgspec.to_builtins(value), shape) if len(text) >= MIN_SECRET}
     # As JSON writes it, too: a token with a quote or an umlaut would slip through otherwise.
-    found |= {written for text in found for written in (json.dumps(text)[1:-1], msgspec.json.encode(text).decode()[1:-1])}
+    found |= {
+        written
+        for text in found
+        for written in (json.dumps(text)[1:-1], msgspec.json.encode(text).decode()[1:-1])
+    }
     return sorted(found, key=len, reverse=True)
 
 

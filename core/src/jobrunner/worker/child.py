@@ -64,7 +64,7 @@ class PipeDesk:
 
     def noted(self, attempt: Attempt) -> None:
         """Hand progress and lines to the parent."""
-        progress = None if attempt.progress is None else msgspec.Raw(attempt.progress)
+        progress = (attempt.progress or b"").decode()
         lines = [line.decode() for line in attempt.logs or ()]
         attempt.progress, attempt.logs = None, None
         self._writer.write(pipe.frame(pipe.Said(progress=progress, lines=lines)))

@@ -173,9 +173,9 @@ class ChildPool:
                 case _:
                     continue
 
-    def _note(self, attempt: Attempt, progress: msgspec.Raw | None, lines: list[str]) -> None:
-        if progress is not None:
-            attempt.progress = bytes(progress)
+    def _note(self, attempt: Attempt, progress: str, lines: list[str]) -> None:
+        if progress:
+            attempt.progress = progress.encode()
             self._desk.noted(attempt)
         for line in lines:
             attempt.keep_line(line.encode("utf-8", "backslashreplace"))

@@ -68,7 +68,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag="said"):
     """The job reports progress or has lines to keep."""
 
-    progress: msgspec.Raw | None = None
+    progress: str = ""
+    """As JSON; empty where there is none."""
     lines: list[str] = []
 
 

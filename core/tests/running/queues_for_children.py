@@ -1,0 +1,51 @@
+"""Queues whose handlers run in child processes; loaded there by this file's path."""
+
+import os
+import signal
+import time
+
+import msgspec
+
+from jobrunner import Queue, RetryPolicy, SyncJob, hookimpl
+
+
+class Task(msgspec.Struct):
+    how: str = "well"
+
+
+def crunch(job: SyncJob[Task]) -> dict[str, object]:
+    job.log.info("crunching", pid=os.getpid())
+    job.progress(0.5, "half")
+    done = job.step("once", os.getpid)
+    match job.payload.how:
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "fail" if job.attempt == 1:
+            raise ValueError("not yet")
+        case "wait":
+            while not job.cancelled:
+                time.sleep(0.02)
+            raise RuntimeError(f"stopped: {job.cancel_reason}")
+        case "hang":
+            time.sleep(60)
+        case "more":
+            return {"child": job.enqueue("child.crunch", {"how": "well"}), "pid": done}
+    return {"pid": done, "attempt": job.attempt}
+
+
+QUEUE = Queue(
+    "child.crunch",
+    Task,
+    crunch,
+    executor="process",
+    concurrency=2,
+    lease=2,
+    timeout=2.0,
+    max_crashes=2,
+    retry=RetryPolicy(max_attempts=2, base=0.05, cap=0.05),
+)
+
+
+@hookimpl
+def jobrunner_queues() -> list[Queue]:
+    return [QUEUE]

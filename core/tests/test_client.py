@@ -1,0 +1,284 @@
+"""Producers on a real server: one job for one call, whatever becomes of the answer."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, ClassVar
+
+import msgspec
+import pytest
+from rig.faults import DropReply, DropRequest, named
+
+from jobrunner import (
+    BatchError,
+    Client,
+    ClosedClientError,
+    ConflictError,
+    InvalidNameError,
+    Job,
+    PayloadError,
+    Queue,
+    QueueFullError,
+    ResultGone,
+    StoreUnavailableError,
+    SyncClient,
+    UnknownQueueError,
+    hookimpl,
+)
+from jobrunner.declaration import declare, payload_schema
+from jobrunner.discovery import Found
+from jobrunner.plugins import Plugins, from_object
+from jobrunner.store import calls
+from jobrunner.store.address import parse_url
+from jobrunner.store.connect import open_store, open_sync_store
+
+
+class Letter(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    tenant_id: str
+    text: str = ""
+    send_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+async def send(job: Job[Letter]) -> None: ...
+
+
+QUEUE = Queue(
+    "letter.send", Letter, send, priority=4, route="letter/send", schedule_field="send_at", max_waiting=600
+)
+
+
+class Post:
+    told: ClassVar[list[object]] = []
+
+    @staticmethod
+    @hookimpl
+    def jobrunner_queues():
+        return [QUEUE]
+
+    @staticmethod
+    @hookimpl
+    def jobrunner_enqueue(queue, headers):
+        return {"trace": f"t-{queue}"}
+
+    @staticmethod
+    @hookimpl
+    def jobrunner_event(event):
+        Post.told.append(event)
+
+
+def plugins():
+    return Plugins([from_object(Post, Found(name="post", target="here"), {})])
+
+
+@pytest.fixture
+def url(shared_server):
+    server = shared_server("valkey")
+    server.client().flushall()
+    return server.url
+
+
+@pytest.fixture
+async def client(url):
+    async with Client(open_store(parse_url(url)), plugins()) as made:
+        yield made
+
+
+@pytest.fixture
+def redis(shared_server, url):
+    return shared_server("valkey").client()
+
+
+def stored(redis, job_id):
+    return json.loads(redis.hget("jr:{letter.send}:jobs", job_id))
+
+
+async def test_job_is_stored_as_it_was_meant(client, redis):
+    """Priority, tenant, payload and headers, in the record's order."""
+    handle = await client.enqueue("letter.send", {"tenant_id": "t1", "text": "hi"}, headers={"a": "b"})
+    _, priority, tenant, version, payload, headers = stored(redis, handle.id)
+    assert (priority, tenant, version, payload) == (
+        4,
+        "t1",
+        1,
+        {"tenantId": "t1", "text": "hi", "sendAt": None},
+    )
+    assert headers == {"a": "b", "trace": "t-letter.send"}
+    assert Post.told[-1].job_id == handle.id
+
+
+async def test_chosen_id_makes_the_call_idempotent(client):
+    """The same id and payload is the same job, in either spelling; another payload is a conflict."""
+    first = await client.enqueue("letter.send", Letter("t1", "hi"), job_id="l-1")
+    again = await client.enqueue("letter.send", {"tenantId": "t1", "text": "hi"}, job_id="l-1", priority=9)
+    assert (first.created, again.created) == (True, False)
+    with pytest.raises(ConflictError) as caught:
+        await client.enqueue("letter.send", Letter("t2", "hi"), job_id="l-1")
+    assert caught.value.ids == ["l-1"]
+
+
+async def test_factory_checks_its_words_when_it_is_called(client, redis):
+    """`client.letter.send(...)` for the route `letter/send`."""
+    handle = await client.letter.send(tenant_id="t1", text="hi", priority=7)
+    assert stored(redis, handle.id)[1] == 7
+    with pytest.raises(AttributeError, match="letter"):
+        client.lettr  # noqa: B018
+    with pytest.raises(AttributeError, match="send"):
+        client.letter.sent  # noqa: B018
+    with pytest.raises(PayloadError, match="txt"):
+        await client.letter.send(tenant_id="t1", txt="hi")
+
+
+async def test_delay_time_and_schedule_field_all_delay(client, redis):
+    """An option of the call beats the payload."""
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    ids = [
+        (await client.enqueue("letter.send", Letter("t"), delay=60)).id,
+        (await client.enqueue("letter.send", Letter("t"), at=soon)).id,
+        (await client.enqueue("letter.send", Letter("t", send_at=soon))).id,
+    ]
+    assert sorted(ids) == sorted(name.decode() for name in redis.zrange("jr:{letter.send}:later", 0, -1))
+    past = await client.enqueue("letter.send", Letter("t", send_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    assert redis.zscore("jr:{letter.send}:wait", past.id) is not None
+    now = await client.enqueue("letter.send", Letter("t", send_at=soon), delay=0)
+    assert redis.zscore("jr:{letter.send}:wait", now.id) is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"delay": -1}, PayloadError, "delay is"),
+        ({"delay": float("nan")}, PayloadError, "delay is"),
+        ({"delay": 1, "at": datetime.now(UTC)}, PayloadError, "not both"),
+        ({"at": datetime(2026, 1, 1)}, PayloadError, "time zone"),  # noqa: DTZ001 - the mistake that is meant
+        ({"at": datetime(2999, 1, 1, tzinfo=UTC)}, PayloadError, "ten years"),
+        ({"priority": 101}, PayloadError, "priority"),
+        ({"priority": True}, PayloadError, "priority"),
+        ({"tenant": "other"}, PayloadError, "must be the same"),
+        ({"job_id": "a b"}, InvalidNameError, "job id"),
+        ({"headers": {"a": "b\nc"}}, PayloadError, "header"),
+        ({"headers": {str(k): "x" for k in range(40)}}, PayloadError, "32 headers"),
+        ({"headers": {"jobrunner-due": "1"}}, PayloadError, "own"),
+    ],
+)
+async def test_wrong_option_is_refused_before_anything_is_sent(client, redis, options, error, said):
+    """One line that says which."""
+    with pytest.raises(error, match=said):
+        await client.enqueue("letter.send", Letter("t"), **options)
+    assert redis.exists("jr:{letter.send}:jobs") == 0
+
+
+async def test_bulk_is_checked_whole_and_goes_in_by_batches(client, redis):
+    """A bad payload at the end keeps the good ones out."""
+    with pytest.raises(PayloadError, match="tenantId"):
+        await client.enqueue_many("letter.send", [{"tenantId": "t"}] * 10 + [{}])
+    assert redis.exists("jr:{letter.send}:jobs") == 0
+    handles = await client.enqueue_many("letter.send", [Letter("t", str(n)) for n in range(550)])
+    assert len({handle.id for handle in handles}) == redis.zcard("jr:{letter.send}:wait") == 550
+    assert await client.enqueue_many("letter.send", []) == []
+
+
+async def test_bulk_that_is_refused_midway_says_how_many_went_in(client):
+    """The cap is 600: the first batch of 500 fits."""
+    with pytest.raises(BatchError) as caught:
+        await client.enqueue_many("letter.send", [Letter("t", str(n)) for n in range(700)])
+    assert caught.value.enqueued == 500
+    assert isinstance(caught.value.__cause__, QueueFullError)
+
+
+@pytest.mark.parametrize("fault", [DropReply(), DropRequest()], ids=["reply lost", "request lost"])
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_enqueue_whose_answer_was_lost_is_one_job(url, redis, start_proxy, fault, kind):
+    """It is sent again with the same id, so nobody gets two letters."""
+    proxy = start_proxy(url)
+    rule = proxy.at(1, fault, only=named("EVALSHA", "EVAL"))
+    if kind == "async":
+        async with Client(open_store(parse_url(proxy.url)), plugins()) as client:
+            handle = await client.enqueue("letter.send", Letter("t"))
+    else:
+        with SyncClient(open_sync_store(parse_url(proxy.url)), plugins()) as client:
+            handle = client.enqueue("letter.send", Letter("t"))
+    assert rule.hits == 1
+    assert [name.decode() for name in redis.hkeys("jr:{letter.send}:jobs")] == [handle.id]
+
+
+async def test_store_that_stays_away_is_an_error_in_time(start_server):
+    """An API server must answer its own clients."""
+    server = start_server("valkey")
+    client = Client(open_store(parse_url(server.url)), plugins(), retry_for=0.3)
+    server.kill()
+    with pytest.raises(StoreUnavailableError):
+        await client.enqueue("letter.send", Letter("t"))
+    await client.close()
+
+
+async def test_result_comes_when_the_job_ends_and_never_hangs(client, redis):
+    """Completed, failed, cancelled, gone, late."""
+    handle = await client.enqueue("letter.send", Letter("t"))
+    with pytest.raises(TimeoutError):
+        await handle.result(timeout=0.05)
+    redis.hdel("jr:{letter.send}:jobs", handle.id)
+    with pytest.raises(ResultGone):
+        await handle.result(timeout=5)
+
+
+async def test_queue_of_a_plugin_that_is_not_here_is_enqueued_by_name(client, url, redis):
+    """An API server need not install what workers run; what they declared is enough."""
+    stranger = Client(open_store(parse_url(url)), Plugins([]))
+    with pytest.raises(UnknownQueueError, match="no worker has served it"):
+        await stranger.enqueue("letter.send", {"tenantId": "t"})
+
+    redis.hset("jr:{!fleet}:queues", "letter.send", msgspec.json.encode(declare(QUEUE)))
+    redis.hset("jr:{!fleet}:schemas", "letter.send", msgspec.json.encode(payload_schema(QUEUE)))
+    handle = await stranger.enqueue("letter.send", {"tenantId": "t9", "text": "hi"})
+    record = stored(redis, handle.id)
+    assert record[1:3] == [4, "t9"]
+    with pytest.raises(PayloadError):
+        await stranger.enqueue("letter.send", {"tenantId": "t9", "text": 5})
+    await stranger.close()
+
+
+async def test_declaration_that_is_no_such_thing_is_one_clear_error(client, url, redis):
+    """What lies in the store is data, and never trusted."""
+    redis.hset("jr:{!fleet}:queues", "other.queue", b'{"name": 5}')
+    stranger = Client(open_store(parse_url(url)), Plugins([]))
+    with pytest.raises(UnknownQueueError, match="cannot be read"):
+        await stranger.enqueue("other.queue", {})
+    await stranger.close()
+
+
+def test_client_that_is_carried_over_a_fork_raises(url):
+    """Each process makes its own."""
+    client = SyncClient(open_sync_store(parse_url(url)), plugins())
+    client.enqueue("letter.send", Letter("t"))
+    child = os.fork()
+    if child == 0:
+        try:
+            client.enqueue("letter.send", Letter("t"))
+        except ClosedClientError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    client.close()
+
+
+def test_sync_client_has_the_same_methods(url, redis):
+    """But for `await`."""
+    with SyncClient(open_sync_store(parse_url(url)), plugins()) as client:
+        handle = client.letter.send(tenant_id="t1")
+        client.enqueue_many("letter.send", [Letter("t", str(n)) for n in range(3)], job_ids=["a", "b", "c"])
+        with pytest.raises(TimeoutError):
+            handle.result(timeout=0.05)
+    assert redis.zcard("jr:{letter.send}:wait") == 4
+    public = {name for name in dir(Client) if not name.startswith("_")}
+    assert public <= {name for name in dir(SyncClient) if not name.startswith("_")}
+
+
+async def test_client_comes_from_the_environment(url, monkeypatch):
+    """As an API server makes it."""
+    monkeypatch.setenv("REDIS_URL", url)
+    monkeypatch.setenv("JOBRUNNER_PREFIX", "other")
+    monkeypatch.delenv("JOBRUNNER_PLUGINS", raising=False)
+    async with Client.from_env() as client:
+        assert "publish.dispatch" in client.plugins.queues
+        assert client.store.keys("q")["jobs"] == "other:{q}:jobs"
+        assert await client.store.run(calls.command("PING")) == b"PONG"
