@@ -17,11 +17,11 @@ from jobrunner.store.scripts import SCRIPT_KEYS
 
 T = TypeVar("T")
 
-MAX_BATCH = 250
+MAX_BATCH = 150
 """Jobs that one exchange reserves or settles, so that no script holds Redis for 5 ms."""
 
-MAX_ENQUEUE = 500
-"""Jobs that one enqueue takes."""
+MAX_ENQUEUE = 300
+"""Jobs that one enqueue takes; as above."""
 
 MAX_BY_HAND = 100
 """Ids that one call of the scripts for people takes."""

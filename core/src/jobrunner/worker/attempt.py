@@ -6,6 +6,7 @@ It is what stands behind the job that a handler is given. It never decides what 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -140,7 +141,7 @@ class Attempt:
         self.cancel_reason: str | None = None
         self.secrets: list[str] = []
         self.progress: bytes | None = None
-        self.logs: list[bytes] | None = None
+        self.logs: deque[bytes] | None = None
         self._desk = desk
         self._steps: dict[str, bytes] | None = None if counts.runs else {}
         self._log: structlog.typing.FilteringBoundLogger | None = None
@@ -177,13 +178,17 @@ class Attempt:
             headers=record.headers or {},
         )
 
-    def request_stop(self, stop: Stop, reason: str) -> None:
-        """Make the attempt stop; the first reason stands."""
+    def ask_to_stop(self, stop: Stop, reason: str) -> bool:
+        """Let the handler know that it is to stop, and do no more; the first reason stands. False where it knew."""
         if self.stop is not None:
-            return
+            return False
         self.stop = stop
         self.cancel_reason = reason
-        if self.task is None:
+        return True
+
+    def request_stop(self, stop: Stop, reason: str) -> None:
+        """Make the attempt stop; the first reason stands."""
+        if not self.ask_to_stop(stop, reason) or self.task is None:
             return
         if self.queue.executor == "thread":  # it can only be asked; what does not listen is left behind
             self.task.get_loop().call_later(STOP_WAIT_S, self.task.cancel, reason)
@@ -225,12 +230,20 @@ class Attempt:
         return self._desk.resource(self, kind)
 
     def keep_line(self, line: bytes) -> None:
-        """Keep a log line with the job."""
+        """Keep a log line with the job; called on a plain handler's own thread too."""
         if self.logs is None:
-            self.logs = []
+            self.logs = deque()
         if len(self.logs) < MAX_LOG_LINES:
             self.logs.append(line)
             self._desk.noted(self)
+
+    def take_notes(self) -> tuple[bytes | None, list[bytes]]:
+        """The progress and the log lines that nobody has written yet; a thread may be adding more meanwhile."""
+        progress, self.progress = self.progress, None
+        lines: list[bytes] = []
+        while self.logs:
+            lines.append(self.logs.popleft())
+        return progress, lines
 
     @property
     def log(self) -> structlog.typing.FilteringBoundLogger:

@@ -63,11 +63,11 @@ class Notes:
         for attempt in attempts:
             self._pending.pop(attempt, None)
             lines = by_queue.setdefault(attempt.queue.name, [])
-            if attempt.progress is not None:
-                lines.append(NoteLine(attempt.id, attempt.nonce, "progress", attempt.progress))
-            if attempt.logs:
-                lines.append(NoteLine(attempt.id, attempt.nonce, "log", b"".join(attempt.logs)[-MAX_LOGS:]))
-            attempt.progress, attempt.logs = None, None
+            progress, logs = attempt.take_notes()
+            if progress is not None:
+                lines.append(NoteLine(attempt.id, attempt.nonce, "progress", progress))
+            if logs:
+                lines.append(NoteLine(attempt.id, attempt.nonce, "log", b"".join(logs)[-MAX_LOGS:]))
         for queue, lines in by_queue.items():
             for start in range(0, len(lines), BATCH):
                 part = lines[start : start + BATCH]

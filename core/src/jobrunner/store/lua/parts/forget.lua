@@ -14,8 +14,9 @@ local function forget(keys, state, ids, own_ms, chosen_ms)
       end
     end
   end
-  for _, key in ipairs({keys.jobs, keys.attempts, keys.state, keys.steps, keys.progress, keys.logs}) do
-    call('HDEL', key, unpack(ids))
+  call('HDEL', keys.jobs, unpack(ids))
+  for _, key in ipairs({keys.attempts, keys.state, keys.steps, keys.progress, keys.logs}) do
+    if call('EXISTS', key) == 1 then call('HDEL', key, unpack(ids)) end -- most queues never use most of these
   end
   if #seen > 0 then call('ZADD', keys.seen, unpack(seen)) end
 end
