@@ -9,15 +9,19 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import click
 import msgspec
 
 from jobrunner import errors, events, hookspecs, settings
+from jobrunner.cli import COMMANDS, cli
 from jobrunner.events import EVENTS, Event, event_name
+from jobrunner.store import keys
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/build_reference.py: change the code, not this page. -->"
@@ -48,6 +52,8 @@ def pages() -> dict[str, str]:
         "hooks.md": hooks_page(),
         "settings.md": settings_page(),
         "errors.md": errors_page(),
+        "cli.md": cli_page(),
+        "keys.md": keys_page(),
     }
 
 
@@ -187,6 +193,69 @@ def errors_page() -> str:
         if isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__ == errors.__name__:
             status = getattr(kind, "exit_status", "")
             lines.append(f"| `{name}` | {status} | {first_sentence(kind)} |")
+    return "\n".join(lines) + "\n"
+
+
+def cli_page() -> str:
+    """Every command with its options."""
+    lines = [
+        "# Command line",
+        NOTE,
+        "",
+        "Exit status: 0 done; 1 what was asked for failed, or something was found; 2 wrong usage;",
+    ]
+    lines += ["3 the store cannot be reached or may not be used. `--json` is for programs.", ""]
+    lines += help_text("jobrunner", cli, list(COMMANDS))
+    return "\n".join(lines) + "\n"
+
+
+def help_text(name: str, command: click.Command, inner: list[str]) -> list[str]:
+    """A command's help, and that of the commands below it."""
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    lines = [f"## {name}", "", inspect.cleandoc(command.help or ""), ""]
+    rows = [param.get_help_record(context) for param in command.get_params(context)]
+    listed = [row for row in rows if row is not None]
+    if listed:
+        lines += ["| option | |", "|---|---|"]
+        lines += [f"| `{option}` | {plain(text)} |" for option, text in listed]
+        lines.append("")
+    for below in inner:
+        assert isinstance(command, click.Group)
+        found = command.get_command(context, below)
+        assert found is not None
+        lines += help_text(
+            f"{name} {below}", found, sorted(found.commands) if isinstance(found, click.Group) else []
+        )
+    return lines
+
+
+def plain(text: str) -> str:
+    """A text for a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def keys_page() -> str:
+    """Every key of a queue."""
+    source = inspect.getsource(keys)
+    described = re.findall(r'^    "(\w+)",  # (\w+): (.+)$', source, flags=re.MULTILINE)
+    lines = [
+        "# Redis keys",
+        NOTE,
+        "",
+        "All keys of a queue share one hash tag: `jr:{publish.dispatch}:wait`. `jr` is `JOBRUNNER_PREFIX`.",
+    ]
+    lines += [
+        "They are for looking at, never for writing: every change is one script.",
+        "",
+        "| key | type | holds |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{name}` | {kind} | {text} |" for name, kind, text in described]
+    lines.append("| `memory:WORKER` | hash | a consumer's last exchange; expires after a day |")
+    lines += [
+        "",
+        "Of no queue: `jr:{!fleet}:queues`, `jr:{!fleet}:schemas` (what workers declare), `jr:{!fleet}:workers` (their reports).",
+    ]
     return "\n".join(lines) + "\n"
 
 

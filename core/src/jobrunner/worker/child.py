@@ -12,12 +12,14 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Mapping
 
 import msgspec
 
 from jobrunner import errors
+from jobrunner.codec import encode_json
 from jobrunner.errors import JobrunnerError
 from jobrunner.logs import Logger, Logs
 from jobrunner.plugins import Plugins, load
@@ -41,6 +43,8 @@ class PipeDesk:
         self._resources = resources
         self._logs = logs
         self._worker_id = worker_id
+        self._loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
         self._asked: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._number = 0
 
@@ -60,14 +64,21 @@ class PipeDesk:
     ) -> str:
         """Enqueue a job of a job."""
         del attempt
-        return msgspec.json.decode(await self._ask("enqueue", [queue, payload, options]), type=str)
+        wanted = {"queue": queue, "payload": msgspec.Raw(encode_json(queue, payload)), **options}
+        return msgspec.json.decode(await self._ask("enqueue", wanted), type=str)
 
     def noted(self, attempt: Attempt) -> None:
-        """Hand progress and lines to the parent."""
-        progress = (attempt.progress or b"").decode()
-        lines = [line.decode() for line in attempt.logs or ()]
-        attempt.progress, attempt.logs = None, None
-        self._writer.write(pipe.frame(pipe.Said(progress=progress, lines=lines)))
+        """Hand progress and lines to the parent; called on a plain handler's own thread too."""
+        if threading.get_ident() == self._loop_thread:
+            self._hand_over(attempt)
+        else:  # the pipe is the loop's
+            self._loop.call_soon_threadsafe(self._hand_over, attempt)
+
+    def _hand_over(self, attempt: Attempt) -> None:
+        progress, lines = attempt.take_notes()
+        if progress is not None or lines:
+            said = pipe.Said(progress=(progress or b"").decode(), lines=[line.decode() for line in lines])
+            self._writer.write(pipe.frame(said))
 
     def resource(self, attempt: Attempt, kind: type[object]) -> object:
         """A resource of this process."""
@@ -86,6 +97,7 @@ class PipeDesk:
             kind = getattr(errors, answer.error_type, JobrunnerError)
             error = JobrunnerError.__new__(kind if issubclass(kind, JobrunnerError) else JobrunnerError)
             Exception.__init__(error, answer.error)
+            vars(error).update(answer.attributes)
             future.set_exception(error)
         else:
             future.set_result(answer.value)
@@ -143,8 +155,12 @@ async def _run_jobs(
                 attempt.started_at = time.monotonic()
                 attempt.task = asyncio.create_task(_run_one(writer, executor, attempt))
             case pipe.StopIt(stop=stop, reason=reason):
-                if attempt is not None:
+                if attempt is None:
+                    continue
+                if executor.queue.is_async:
                     attempt.request_stop(Stop[stop], reason)
+                else:  # a thread can only be asked; the parent ends this process if it does not listen
+                    attempt.ask_to_stop(Stop[stop], reason)
             case pipe.Answer() as answer:
                 desk.answered(answer)
             case _:

@@ -31,6 +31,11 @@ class Child:
         self._reader = reader
         self._writer = writer
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can be given a job."""
+        return self.process.returncode is None and not self._reader.at_eof()
+
     def say(self, message: msgspec.Struct) -> None:
         """Send a message."""
         self._writer.write(pipe.frame(message))
@@ -72,6 +77,8 @@ class ChildPool:
             PluginError: The child cannot load the plugins.
         """
         idle = self._idle.setdefault(attempt.queue.name, [])
+        while idle and not idle[-1].alive:  # the system may end one at any time, and that is no job's crash
+            await idle.pop().kill()
         child = idle.pop() if idle else await self._start(attempt.queue.name)
         try:
             outcome = await self._converse(child, attempt)
@@ -190,10 +197,17 @@ class ChildPool:
                 case "save_step":
                     await self._desk.save_step(attempt, bytes(ask.argument))
                 case "enqueue":
-                    queue, payload, options = msgspec.json.decode(
-                        ask.argument, type=tuple[str, dict[str, object], dict[str, object]]
-                    )
+                    options = msgspec.structs.asdict(msgspec.json.decode(ask.argument, type=pipe.Wanted))
+                    queue, payload = str(options.pop("queue")), options.pop("payload")
                     value = await self._desk.enqueue(attempt, queue, payload, options)
-        except JobrunnerError as error:
-            return pipe.Answer(number=ask.number, error_type=type(error).__name__, error=str(error))
+        except Exception as error:  # noqa: BLE001 - it is for the handler to see, and must not cost the child its life
+            return _refusal(ask, error)
         return pipe.Answer(number=ask.number, value=msgspec.Raw(msgspec.json.encode(value)))
+
+
+def _refusal(ask: pipe.Ask, error: Exception) -> pipe.Answer:
+    """An error as the handler gets it: ours with what they know, others by their text."""
+    kind = type(error).__name__
+    if not isinstance(error, JobrunnerError):
+        return pipe.Answer(number=ask.number, error_type="JobrunnerError", error=f"{kind}: {error}")
+    return pipe.Answer(number=ask.number, error_type=kind, error=str(error), attributes=dict(vars(error)))

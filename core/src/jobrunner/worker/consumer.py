@@ -112,6 +112,8 @@ class Consumer:
         self._deadlines: deque[Attempt] = deque()
         self._alarm: asyncio.TimerHandle | None = None
         self._wanted_jobs = True
+        self._stuck = False
+        """Whether what was reserved ahead had to be given back, and no job has ended since: averages say little then."""
         self.on_change: Callable[[], None] | None = None
         """Called when it begins or ceases to want jobs."""
 
@@ -198,7 +200,8 @@ class Consumer:
         room = self._room()
         if self._place.free < self.concurrency:  # slots are short: nothing is held back from the other queues
             return max(0, min(room, MAX_BATCH))
-        return max(0, min(room + self._pace.ahead(self.concurrency), MAX_BATCH - len(self._ready)))
+        ahead = 0 if self._stuck else self._pace.ahead(self.concurrency)
+        return max(0, min(room + ahead, MAX_BATCH - len(self._ready)))
 
     async def _exchange(self) -> None:
         batch, self._ended = self._ended[:MAX_BATCH], self._ended[MAX_BATCH:]
@@ -341,6 +344,7 @@ class Consumer:
     def _ended_running(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.over = True
         attempt.ended_at = self._clock.monotonic()
+        self._stuck = False
         self._pace.ran(attempt.ended_at - attempt.started_at)
         self.running.discard(attempt)
         self._place.give()
@@ -355,6 +359,7 @@ class Consumer:
         """Give back what has waited for a slot so long that another worker should have it."""
         late = self._clock.monotonic() - HELD_S
         while self._ready and self._ready[0].held_since < late:
+            self._stuck = True
             self._end(self._ready.popleft(), Released())
 
     # ---- jobs are made to stop -------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from jobrunner.codec import check_size
 from jobrunner.errors import PayloadError, Snooze
 from jobrunner.job import Job, SyncJob
 from jobrunner.masking import secret_values
-from jobrunner.outcome import Outcome
+from jobrunner.outcome import Outcome, Snoozed
 from jobrunner.queue import Queue
 from jobrunner.worker.attempt import Attempt
 from jobrunner.worker.threads import Threads
@@ -70,7 +70,10 @@ class Executor:
         """Run one attempt to its end. Never raises, but where the event loop itself is being closed."""
         try:
             if self._children is not None:
-                return await self._children.run(attempt)
+                outcome = await self._children.run(attempt)
+                if isinstance(outcome, Snoozed):  # the child cannot know for how long the job was snoozed before
+                    raise Snooze(outcome.delay_s, outcome.note.reason)
+                return outcome
             value = await self._call(attempt, self._payload(attempt))
         except Snooze as wish:
             try:

@@ -66,8 +66,8 @@ class Notes:
             progress, logs = attempt.take_notes()
             if progress is not None:
                 lines.append(NoteLine(attempt.id, attempt.nonce, "progress", progress))
-            if logs:
-                lines.append(NoteLine(attempt.id, attempt.nonce, "log", b"".join(logs)[-MAX_LOGS:]))
+            if newest := _newest(logs):
+                lines.append(NoteLine(attempt.id, attempt.nonce, "log", newest))
         for queue, lines in by_queue.items():
             for start in range(0, len(lines), BATCH):
                 part = lines[start : start + BATCH]
@@ -113,6 +113,14 @@ class Notes:
             except (StoreUnavailableError, OutcomeUnknownError):
                 failures += 1
                 await asyncio.sleep(reconnect_delay(failures))
+
+
+def _newest(lines: list[bytes]) -> bytes:
+    """As many whole lines as a job may keep, from the end; one that is too long by itself is let go."""
+    kept = b"".join(lines)
+    if len(kept) <= MAX_LOGS:
+        return kept
+    return kept[-MAX_LOGS - 1 :].partition(b"\n")[2]
 
 
 def _bytes(reply: object) -> bytes | None:

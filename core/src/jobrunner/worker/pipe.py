@@ -6,6 +6,7 @@ No object ever crosses but as JSON of these types, so nothing that is received c
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import msgspec
 
@@ -43,12 +44,13 @@ class StopIt(msgspec.Struct, frozen=True, kw_only=True, tag="stop"):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
-    """The answer to an `Ask`: a value, or an error's class name and text."""
+    """The answer to an `Ask`: a value, or an error's class name, text and attributes."""
 
     number: int
     value: msgspec.Raw = msgspec.Raw(b"null")
     error_type: str = ""
     error: str = ""
+    attributes: dict[str, object] = {}
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
@@ -63,6 +65,19 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
     number: int
     what: str
     argument: msgspec.Raw
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """The argument of `enqueue`: a job that the job wants enqueued; see `Job.enqueue`."""
+
+    queue: str
+    payload: object
+    ordinal: int
+    delay: float | None = None
+    at: datetime | None = None
+    priority: int | None = None
+    tenant: str | None = None
+    headers: dict[str, str] | None = None
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, tag="said"):
