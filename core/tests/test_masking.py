@@ -1,5 +1,6 @@
 """Secrets: marked once, masked wherever people look."""
 
+import dataclasses
 from typing import Annotated
 
 import msgspec
@@ -85,3 +86,52 @@ def test_type_without_marks_has_no_secrets():
     """And costs nothing."""
     assert has_secrets(Payload)
     assert not has_secrets(dict[str, int])
+
+
+class Link(msgspec.Struct, rename="camel"):
+    token: Annotated[str, Secret]
+    next_link: "Link | None" = None
+    others: list["Link"] = []
+
+
+@dataclasses.dataclass
+class Card:
+    number: Annotated[str, Secret]
+    holder: str = "ann"
+
+
+class Wallet(msgspec.Struct):
+    cards: list[Card] = []
+    pins: dict[str, Annotated[str, Secret]] = {}
+    pair: tuple[str, Annotated[str, Secret]] = ("", "")
+    key: Key | Link | None = None
+
+
+CHAIN = Link("sesame-1", Link("sesame-2", Link("sesame-3")), [Link("sesame-4", others=[Link("sesame-5")])])
+
+
+def test_type_that_holds_itself_is_masked_all_the_way_down():
+    """A tree of accounts has tokens in its leaves too."""
+    hide_in_repr(Link)
+    assert "sesame" not in f"{masked(CHAIN, Link)}"
+    assert masked(CHAIN, Link)["nextLink"]["nextLink"] == {"token": MASK, "nextLink": None, "others": []}
+    assert {f"sesame-{n}" for n in range(1, 6)} <= set(secret_values(CHAIN, Link))
+    assert "sesame" not in repr(CHAIN)
+
+
+def test_repr_masks_what_lies_in_maps_lists_and_dataclasses():
+    """The mark may stand on an item, or on the field of a type whose repr is not ours."""
+    hide_in_repr(Wallet)
+    wallet = Wallet([Card("sesame-1")], {"visa": "sesame-2"}, ("plain", "sesame-3"), Key("a", "sesame-4"))
+    assert "sesame" not in repr(wallet)
+    assert "ann" in repr(wallet)
+    assert "visa" in repr(wallet)
+    assert "sesame" not in f"{masked(wallet, Wallet)}"
+    assert len([text for text in secret_values(wallet, Wallet) if text.startswith("sesame")]) == 4
+
+
+def test_secret_in_any_branch_of_a_union_is_masked():
+    """Which branch a value took is not written in it."""
+    shown = masked(Wallet(key=Link("sesame-1", Link("sesame-2"))), Wallet)
+    assert "sesame" not in str(shown)
+    assert "sesame" not in str(masked({"api_key": "sesame-3", "apiKey": "sesame-4"}, Key | Link | None))

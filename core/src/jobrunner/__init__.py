@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what a type checker and an editor see; at run time the table below serves
     from jobrunner import events as events
-    from jobrunner.client import BatchError as BatchError
     from jobrunner.client import Client as Client
-    from jobrunner.client import SyncClient as SyncClient
     from jobrunner.errors import ClosedClientError as ClosedClientError
     from jobrunner.errors import ConflictError as ConflictError
     from jobrunner.errors import Discard as Discard
@@ -47,11 +45,15 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time the tabl
     from jobrunner.model import Keep as Keep
     from jobrunner.model import RetryPolicy as RetryPolicy
     from jobrunner.model import State as State
+    from jobrunner.producing import BatchError as BatchError
     from jobrunner.queue import Queue as Queue
     from jobrunner.settings import Service as Service
+    from jobrunner.sync_client import SyncClient as SyncClient
 
 _WHERE = {
-    "jobrunner.client": ("BatchError", "Client", "SyncClient"),
+    "jobrunner.client": ("Client",),
+    "jobrunner.producing": ("BatchError",),
+    "jobrunner.sync_client": ("SyncClient",),
     "jobrunner.errors": (
         *(
             "ClosedClientError",

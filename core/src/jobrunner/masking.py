@@ -11,7 +11,7 @@ import functools
 import json
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, TypeGuard, get_args, get_origin
 
 import msgspec
 
@@ -26,10 +26,13 @@ class Secret:
 
 
 class _Shape(msgspec.Struct, frozen=True):
-    """Where secrets lie below a value: everywhere, or under some fields or items."""
+    """Where secrets lie below a value: everywhere, in fields of some types, or in what a map or list holds.
+
+    Fields are looked up when they are met, since a type may hold itself.
+    """
 
     everything: bool = False
-    fields: dict[str, tuple[str, _Shape]] = {}
+    types: tuple[type, ...] = ()
     items: _Shape | None = None
 
 
@@ -101,82 +104,122 @@ def hide_in_repr(kind: object) -> None:
 
 
 def _masked_repr(self: msgspec.Struct) -> str:
-    shape = _shape(type(self))
-    parts = []
-    for name in self.__struct_fields__:
-        value = getattr(self, name)
-        inner = shape.fields.get(name, (name, _NOTHING))[1]
-        shown = repr(MASK) if inner.everything else repr(value)
-        parts.append(f"{name}={shown}")
+    known = _fields(type(self))
+    parts = [
+        f"{name}={_shown(getattr(self, name), known.get(name, _NOTHING))}" for name in self.__struct_fields__
+    ]
     return f"{type(self).__name__}({', '.join(parts)})"
 
 
-@functools.lru_cache(maxsize=512)
-def _cached(kind: object) -> _Shape:
-    return _build(kind, ())
+def _shown(value: object, shape: _Shape) -> str:
+    """A value's repr with its secrets masked."""
+    if shape is _NOTHING or value is None:
+        return repr(value)
+    if shape.everything:
+        return repr(MASK)
+    match value:
+        case msgspec.Struct():  # it masks itself
+            return repr(value)
+        case dict():
+            inside = [f"{key!r}: {_shown(item, _below(shape, key))}" for key, item in value.items()]
+            return "{" + ", ".join(inside) + "}"
+        case list() | tuple() | set() | frozenset():
+            return "[" + ", ".join(_shown(item, shape.items or shape) for item in value) + "]"
+    try:
+        return repr(_mask(msgspec.to_builtins(value), shape))  # a dataclass: its own repr knows no marks
+    except (TypeError, ValueError):
+        return repr(MASK)
 
 
 def _shape(kind: object) -> _Shape:
     try:
-        return _cached(kind)
+        return _remembered(kind)
     except TypeError:  # an unhashable annotation
-        return _build(kind, ())
+        return _build(kind)
 
 
-def _build(kind: object, above: tuple[object, ...]) -> _Shape:
-    if get_origin(kind) is Annotated:
-        inner, *marks = get_args(kind)
-        if any(mark is Secret or isinstance(mark, Secret) for mark in marks):
-            return _EVERYTHING
-        return _build(inner, above)
-    if kind in above:  # a recursive type: what lies deeper is masked as the level above it
-        return _NOTHING
-    above = (*above, kind)
-    if isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or dataclasses.is_dataclass(kind)):
-        hints = typing.get_type_hints(kind, include_extras=True)
-        wire = dict(
-            zip(
-                getattr(kind, "__struct_fields__", ()),
-                getattr(kind, "__struct_encode_fields__", ()),
-                strict=True,
-            )
-        )
-        fields = {}
-        for name, hint in hints.items():
-            shape = _build(hint, above)
-            if shape is not _NOTHING:
-                fields[name] = (wire.get(name, name), shape)
-        return _Shape(fields=fields) if fields else _NOTHING
-    shapes = [shape for shape in (_build(arg, above) for arg in get_args(kind)) if shape is not _NOTHING]
-    if not shapes:
-        return _NOTHING
-    origin = get_origin(kind)
-    if isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset, Mapping)):
-        return _Shape(items=shapes[-1])
+@functools.lru_cache(maxsize=512)
+def _remembered(kind: object) -> _Shape:
+    return _build(kind)
+
+
+def _build(kind: object) -> _Shape:
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _EVERYTHING if _is_marked(args) else _build(args[0])
+    for named in (kind, origin):
+        if _has_fields(named):
+            if not _marks(named, set()):
+                return _NOTHING
+            # Written as an array, a Struct shows no names by which a field could be told.
+            by_name = not getattr(getattr(named, "__struct_config__", None), "array_like", False)
+            return _Shape(types=(named,)) if by_name else _EVERYTHING
+    shapes = [shape for shape in map(_build, args) if shape is not _NOTHING]
+    if shapes and isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset, Mapping)):
+        return _Shape(items=_merge(shapes))
     return _merge(shapes)  # a union: any branch may be there
 
 
 def _merge(shapes: list[_Shape]) -> _Shape:
+    if not shapes:
+        return _NOTHING
     if any(shape.everything for shape in shapes):
         return _EVERYTHING
-    fields: dict[str, tuple[str, _Shape]] = {}
-    for shape in shapes:
-        fields |= shape.fields
-    items = next((shape.items for shape in shapes if shape.items), None)
-    return _Shape(fields=fields, items=items)
+    items = [shape.items for shape in shapes if shape.items is not None]
+    types = tuple(kind for shape in shapes for kind in shape.types)
+    return _Shape(types=types, items=_merge(items) if items else None)
+
+
+def _marks(kind: object, seen: set[object]) -> bool:
+    """Whether a mark can be reached from a type."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated and _is_marked(args):
+        return True
+    if _has_fields(kind):
+        if kind in seen:
+            return False
+        seen.add(kind)
+        args = tuple(typing.get_type_hints(kind, include_extras=True).values())
+    return any(_marks(arg, seen) for arg in args)
+
+
+def _is_marked(args: tuple[object, ...]) -> bool:
+    return any(mark is Secret or isinstance(mark, Secret) for mark in args[1:])
+
+
+def _has_fields(kind: object) -> TypeGuard[type]:
+    return isinstance(kind, type) and (issubclass(kind, msgspec.Struct) or dataclasses.is_dataclass(kind))
+
+
+@functools.lru_cache(maxsize=512)
+def _fields(kind: type) -> dict[str, _Shape]:
+    """The fields of a type in which secrets lie, by either spelling."""
+    names = getattr(kind, "__struct_fields__", ())
+    wire = dict(zip(names, getattr(kind, "__struct_encode_fields__", ()), strict=True))
+    found: dict[str, _Shape] = {}
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
+        shape = _shape(hint)
+        if shape is not _NOTHING:
+            found[name] = found[wire.get(name, name)] = shape
+    return found
+
+
+def _below(shape: _Shape, key: object) -> _Shape:
+    """Where secrets lie in what a map holds under a key."""
+    for kind in shape.types:
+        if isinstance(key, str) and (inner := _fields(kind).get(key)):
+            return inner
+    return shape.items or _NOTHING
 
 
 def _mask(value: object, shape: _Shape) -> object:
-    if shape is _NOTHING:
+    if shape is _NOTHING or value is None:
         return value
     if shape.everything:
-        return None if value is None else MASK
+        return MASK
     match value:
         case dict():
-            known = dict(shape.fields.values())
-            known |= {name: inner for name, (_, inner) in shape.fields.items()}
-            deeper = shape.items or _NOTHING
-            return {key: _mask(item, known.get(key, deeper)) for key, item in value.items()}
+            return {key: _mask(item, _below(shape, key)) for key, item in value.items()}
         case list() | tuple():
             return [_mask(item, shape.items or shape) for item in value]
         case _:
@@ -190,10 +233,8 @@ def _collect(value: object, shape: _Shape) -> Iterator[str]:
         case str() if shape.everything:
             yield value
         case dict():
-            known = dict(shape.fields.values()) | {name: inner for name, (_, inner) in shape.fields.items()}
-            deeper = _EVERYTHING if shape.everything else shape.items or _NOTHING
             for key, item in value.items():
-                yield from _collect(item, known.get(key, deeper))
+                yield from _collect(item, shape if shape.everything else _below(shape, key))
         case list() | tuple():
             for item in value:
                 yield from _collect(item, shape if shape.everything else shape.items or shape)
@@ -202,13 +243,15 @@ def _collect(value: object, shape: _Shape) -> Iterator[str]:
 
 
 def _structs(kind: object, seen: set[object]) -> Iterator[type[msgspec.Struct]]:
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        if kind in seen:
-            return
-        seen.add(kind)
-        yield kind
-        for hint in typing.get_type_hints(kind, include_extras=True).values():
-            yield from _structs(hint, seen)
+    """Every Struct type that can be reached from a type."""
+    if not _has_fields(kind):
+        for arg in get_args(kind):
+            yield from _structs(arg, seen)
         return
-    for arg in get_args(kind):
-        yield from _structs(arg, seen)
+    if kind in seen:
+        return
+    seen.add(kind)
+    if issubclass(kind, msgspec.Struct):
+        yield kind
+    for hint in typing.get_type_hints(kind, include_extras=True).values():
+        yield from _structs(hint, seen)

@@ -101,7 +101,10 @@ class Running:
     async def until_stats(self, condition, queue="task.do"):
         """Look at a queue's numbers until they are as they should be."""
         async with asyncio.timeout(PATIENCE_S):
-            while not condition((await self.admin.stats([queue]))[0]):
+            while True:
+                stats = (await self.admin.stats([queue]))[0]
+                if condition(stats):
+                    return stats
                 await asyncio.sleep(0.02)
 
     def lines(self, event):

@@ -24,7 +24,9 @@ def work(job: SyncJob[Task]) -> object:
         case "snooze":
             raise Snooze(20 * 3600, "tomorrow")
         case "enqueue later":
-            return job.enqueue("task.do", {"how": "pid"}, at=datetime.now(UTC) + timedelta(hours=1), priority=7)
+            return job.enqueue(
+                "task.do", {"how": "pid"}, at=datetime.now(UTC) + timedelta(hours=1), priority=7
+            )
         case "enqueue wrongly":
             return wrong(job, {"tenantId": 5}), wrong(job, {"how": object()})
         case "talk":
@@ -52,8 +54,13 @@ def wrong(job: SyncJob[Task], payload: dict[str, object]) -> str:
         return f"refused: {error.field}"
 
 
+def say_here(file: str) -> None:
+    Path(file).write_text("here")
+
+
 async def wait(job: Job[Task]) -> object:
     """An `async def` in a process of its own."""
+    say_here(job.payload.file)
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:

@@ -167,7 +167,9 @@ async def test_cancelled_thread_sees_the_reason_and_may_still_finish(at_work, on
         assert await handle.result(timeout=20) == "enough"
 
 
-async def test_handler_that_ignores_its_end_is_left_behind_and_its_slot_used_again(at_work, one_queue, impatient):
+async def test_handler_that_ignores_its_end_is_left_behind_and_its_slot_used_again(
+    at_work, one_queue, impatient
+):
     """One bad handler must not take a slot away for ever, nor go unseen."""
     released = asyncio.Event()
 

@@ -13,10 +13,10 @@ import msgspec
 
 from jobrunner.cli.output import counted, json_option, print_json
 from jobrunner.cli.scene import Scene, pass_scene
-from jobrunner.client import SyncClient
 from jobrunner.drafting import Draft, Options
 from jobrunner.errors import InvalidNameError, PayloadError
 from jobrunner.store.connect import open_sync_store
+from jobrunner.sync_client import SyncClient
 
 MOST_REPORTED = 20
 """Bad lines that are told one by one; a file of another kind has too many."""

@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from jobrunner.client import Client, SyncClient
+from jobrunner.client import Client
 from jobrunner.discovery import Found
 from jobrunner.drafting import Payload
 from jobrunner.errors import JobNotFoundError, JobrunnerError
@@ -27,6 +27,7 @@ from jobrunner.plugins import Plugins, from_object, load
 from jobrunner.record import Note
 from jobrunner.settings import Settings, core_settings
 from jobrunner.store import calls, looks
+from jobrunner.sync_client import SyncClient
 from jobrunner.testing.clock import VirtualClock, seconds
 from jobrunner.testing.crew import Crew
 from jobrunner.testing.given import resources_for

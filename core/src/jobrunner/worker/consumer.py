@@ -11,22 +11,22 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from jobrunner.clock import Clock
-from jobrunner.drafting import DUE_HEADER
 from jobrunner.errors import LateExchangeError, OutcomeUnknownError, StoreCorruptError, StoreError
 from jobrunner.events import JobCompleted, JobStarted, WorkerHandlerAbandoned
 from jobrunner.names import new_nonce
 from jobrunner.observers import Observers
 from jobrunner.outcome import Completed, Failed, Outcome, Released
 from jobrunner.queue import Queue
-from jobrunner.record import decode_counts, decode_record
 from jobrunner.store import calls
 from jobrunner.store.calls import MAX_BATCH, Exchange, Exchanged, Reserved
 from jobrunner.store.store import Store
 from jobrunner.worker.attempt import STOP_WAIT_S, Attempt, Desk, Stop
+from jobrunner.worker.deadlines import Deadlines
 from jobrunner.worker.executor import Executor
 from jobrunner.worker.health import Health
+from jobrunner.worker.intake import taken_in
 from jobrunner.worker.pace import Pace
-from jobrunner.worker.settling import cancelled_instead, event_type, lease_lost, settlement, told
+from jobrunner.worker.settling import cancelled_instead, event_type, lease_lost, settlement, started, told
 from jobrunner.worker.slots import Slots
 from jobrunner.worker.verdict import ended_by
 
@@ -109,8 +109,7 @@ class Consumer:
         self._news = asyncio.Event()
         self._look = True
         self._due_at: float | None = None
-        self._deadlines: deque[Attempt] = deque()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._deadlines = Deadlines(clock, self._time_out)
         self._wanted_jobs = True
         self._stuck = False
         """Whether what was reserved ahead had to be given back, and no job has ended since: averages say little then."""
@@ -273,27 +272,11 @@ class Consumer:
     # ---- jobs come in ----------------------------------------------------------------------------------------
 
     def _receive(self, job: Reserved, nonce: str, now_ms: int, held_since: float) -> None:
-        try:
-            record = decode_record(job.record) if job.record is not None else None
-        except StoreCorruptError:
-            record = None
-        counts = decode_counts(job.counts)
-        wait_ms = 0
-        if record is not None and not counts.runs:
-            due = record.headers.get(DUE_HEADER, "") if record.headers else ""
-            wait_ms = max(0, now_ms - max(record.at_ms, int(due) if due.isdecimal() else 0))
-            self._pace.waited(wait_ms)
-        attempt = Attempt(
-            self.queue,
-            job.id,
-            nonce,
-            record,
-            counts,
-            self._desk,
-            plugin=self.plugin,
-            wait_ms=wait_ms,
-            held_since=held_since,
+        attempt = taken_in(
+            job, self.queue, self._desk, nonce=nonce, now_ms=now_ms, held_since=held_since, plugin=self.plugin
         )
+        if not attempt.counts.runs:
+            self._pace.waited(attempt.wait_ms)
         if zombie := self.held.get(job.id):  # its lease ran out here, and the job came back to us
             self.lost(zombie)
         self.held[job.id] = attempt
@@ -313,24 +296,9 @@ class Consumer:
         attempt.deadline = now + self.queue.timeout
         self.running.add(attempt)
         if self._observers.wants(JobStarted):
-            self._observers.tell(self._started(attempt))
+            self._observers.tell(started(attempt, self._worker_id, self._observers.now()))
         attempt.task = asyncio.create_task(self._run(attempt))
-        self._deadlines.append(attempt)
-        if self._alarm is None:
-            self._set_alarm()
-
-    def _started(self, attempt: Attempt) -> JobStarted:
-        return JobStarted(
-            timestamp=self._observers.now(),
-            queue=self.queue.name,
-            plugin=self.plugin,
-            job_id=attempt.id,
-            tenant=attempt.tenant,
-            attempt=attempt.number,
-            worker_id=self._worker_id,
-            run=attempt.counts.runs + 1,
-            wait_ms=attempt.wait_ms,
-        )
+        self._deadlines.add(attempt)
 
     async def _run(self, attempt: Attempt) -> None:
         outcome = await self._executor.run(attempt)
@@ -364,26 +332,9 @@ class Consumer:
 
     # ---- jobs are made to stop -------------------------------------------------------------------------------
 
-    def _set_alarm(self) -> None:
-        while self._deadlines and self._deadlines[0].over:
-            self._deadlines.popleft()
-        if not self._deadlines:
-            self._alarm = None
-            return
-        wait = self._deadlines[0].deadline - self._clock.monotonic()
-        self._alarm = asyncio.get_running_loop().call_later(max(0.001, min(wait, 1.0)), self._ring)
-
-    def _ring(self) -> None:
-        now = self._clock.monotonic()
-        while self._deadlines and (self._deadlines[0].over or self._deadlines[0].deadline <= now):
-            attempt = self._deadlines.popleft()
-            if not attempt.over:
-                self._stop(
-                    attempt,
-                    Stop.TIMEOUT,
-                    f"it ran longer than its queue's timeout of {self.queue.timeout:g} s",
-                )
-        self._set_alarm()
+    def _time_out(self, attempt: Attempt) -> None:
+        reason = f"it ran longer than its queue's timeout of {self.queue.timeout:g} s"
+        self._stop(attempt, Stop.TIMEOUT, reason)
 
     def _stop(self, attempt: Attempt, stop: Stop, reason: str) -> None:
         if attempt.stop is not None:

@@ -71,7 +71,9 @@ class Executor:
         try:
             if self._children is not None:
                 outcome = await self._children.run(attempt)
-                if isinstance(outcome, Snoozed):  # the child cannot know for how long the job was snoozed before
+                if isinstance(
+                    outcome, Snoozed
+                ):  # the child cannot know for how long the job was snoozed before
                     raise Snooze(outcome.delay_s, outcome.note.reason)
                 return outcome
             value = await self._call(attempt, self._payload(attempt))

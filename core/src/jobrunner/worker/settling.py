@@ -20,6 +20,7 @@ from jobrunner.events import (
     JobReleased,
     JobRetried,
     JobSnoozed,
+    JobStarted,
 )
 from jobrunner.outcome import Cancelled, Completed, Failed, Lost, Outcome, Parked, Released, Retried, Snoozed
 from jobrunner.record import AttemptError
@@ -122,6 +123,12 @@ def told(attempt: Attempt, outcome: Outcome, worker_id: str, timestamp: float) -
             return JobLeaseLost(**about, duration_ms=duration)
         case _:
             assert_never(outcome)
+
+
+def started(attempt: Attempt, worker_id: str, timestamp: float) -> Event:
+    """The event of an attempt that begins."""
+    about = _about(attempt, worker_id, timestamp)
+    return JobStarted(**about, run=attempt.counts.runs + 1, wait_ms=attempt.wait_ms)
 
 
 def lease_lost(attempt: Attempt, worker_id: str, timestamp: float) -> Event:

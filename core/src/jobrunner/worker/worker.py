@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -37,6 +36,7 @@ from jobrunner.worker.desk import WorkerDesk
 from jobrunner.worker.duties import Duties
 from jobrunner.worker.executor import Executor
 from jobrunner.worker.health import Health
+from jobrunner.worker.identity import worker_id
 from jobrunner.worker.leases import Leases
 from jobrunner.worker.maintenance import Maintenance
 from jobrunner.worker.notes import Notes
@@ -389,13 +389,3 @@ class Worker:
 
 def _recovering(maintenance: Maintenance, consumer: Consumer) -> Callable[[], Awaitable[None]]:
     return lambda: maintenance.recover_forever(consumer)
-
-
-def worker_id(index: int | None = None) -> str:
-    """A name for this process that no other has: host, process id, four random characters."""
-    host = (
-        "".join(char if char.isalnum() or char in ".-" else "-" for char in socket.gethostname())[:40]
-        or "host"
-    )
-    number = "" if index is None else f".{index}"
-    return f"{host}-{os.getpid()}{number}-{secrets.token_hex(2)}"

@@ -1,0 +1,168 @@
+"""The producer for those who do not await: as `client`, over blocking connections."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self, TypeVar
+
+from jobrunner.drafting import Draft, Options, Payload
+from jobrunner.errors import JobrunnerError, OutcomeUnknownError, StoreUnavailableError
+from jobrunner.factory import Factory
+from jobrunner.handle import SyncJobHandle
+from jobrunner.plugins import Plugins, load
+from jobrunner.producing import RESEND_S, BatchError, Producer, batches
+from jobrunner.settings import core_settings
+from jobrunner.store import calls, looks
+from jobrunner.store.address import from_environment
+from jobrunner.store.connect import open_sync_store
+from jobrunner.store.store import SyncStore
+
+T = TypeVar("T")
+
+
+class SyncClient(Producer):
+    """Enqueues jobs, for those who do not await. Thread-safe; not carried over a fork.
+
+    Args:
+        store: Where to.
+        plugins: The queues that are known here; others are enqueued by name.
+        retry_for: Seconds for which an enqueue is sent again while the store is away.
+    """
+
+    def __init__(self, store: SyncStore, plugins: Plugins, *, retry_for: float = RESEND_S) -> None:
+        super().__init__(plugins, retry_for=retry_for)
+        self.store = store
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, retry_for: float = RESEND_S) -> Self:
+        """Make a client from the environment; see `Client.from_env`."""
+        environ = os.environ if environ is None else environ
+        settings = core_settings(environ)
+        plugins = load(settings.plugins, environ, strict=settings.plugins is not None)
+        return cls(open_sync_store(from_environment(environ), settings.prefix), plugins, retry_for=retry_for)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.store.close()
+
+    def enqueue(
+        self,
+        queue: str,
+        payload: Payload,
+        *,
+        delay: float | None = None,
+        at: datetime | None = None,
+        priority: int | None = None,
+        job_id: str | None = None,
+        tenant: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> SyncJobHandle:
+        """Enqueue one job; see `Client.enqueue`."""
+        options = Options(
+            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+        )
+        return self.enqueue_with(queue, payload, options)
+
+    def enqueue_with(self, queue: str, payload: Payload, options: Options) -> SyncJobHandle:
+        """Enqueue one job with its options in one value; see `Client.enqueue`."""
+        self.learn(queue)
+        draft = self._book.draft(queue, payload, options)
+        known = self._send([draft])
+        return SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
+
+    def enqueue_many(
+        self,
+        queue: str,
+        payloads: Iterable[Payload],
+        *,
+        delay: float | None = None,
+        at: datetime | None = None,
+        priority: int | None = None,
+        job_ids: Sequence[str] | None = None,
+        tenant: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[SyncJobHandle]:
+        """Enqueue any number of jobs; see `Client.enqueue_many`."""
+        options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
+        self.learn(queue)
+        handles: list[SyncJobHandle] = []
+        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids)):
+            handles += [
+                SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
+                for draft in batch
+            ]
+        return handles
+
+    def learn(self, queue: str) -> None:
+        """Find out what is to be known of a queue, from a plugin here or from what workers declared.
+
+        Raises:
+            UnknownQueueError: Nobody knows it.
+        """
+        if self._book.knows(queue):
+            return
+        keys = self.store.fleet
+        declared = self._retried(looks.declared(keys, queue))
+        schema = self._retried(looks.schemas(keys, queue)) if declared else None
+        self._book.learn(queue, declared, schema)
+
+    def draft(self, queue: str, payload: Payload, options: Options) -> Draft:
+        """Check a job without sending it.
+
+        Raises:
+            PayloadError: The payload or an option does not fit.
+        """
+        self.learn(queue)
+        return self._book.draft(queue, payload, options)
+
+    def send_drafts(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, int]]:
+        """Send jobs of one queue that were checked before: for each batch how many are new, and how many it had.
+
+        Raises:
+            BatchError: The store refused a batch; it says how many jobs went in before.
+        """
+        for batch, known in self._sent(drafts):
+            yield len(batch) - len(known), len(batch)
+
+    def _sent(self, drafts: Sequence[Draft]) -> Iterator[tuple[list[Draft], set[str]]]:
+        done = 0
+        for batch in batches(drafts):
+            try:
+                known = self._send(batch)
+            except JobrunnerError as error:
+                raise BatchError(error, done) from error
+            done += len(batch)
+            yield batch, known
+
+    def handle(self, queue: str, job_id: str) -> SyncJobHandle:
+        """The handle of a job that was enqueued before, for its result."""
+        return SyncJobHandle(self.store, job_id, queue, created=False)
+
+    def __getattr__(self, name: str) -> Factory[SyncJobHandle]:
+        if name.startswith("_") or "plugins" not in self.__dict__:
+            raise AttributeError(name)
+        return Factory(self.plugins, name, self.enqueue)
+
+    def _send(self, drafts: Sequence[Draft]) -> set[str]:
+        return self._answer(drafts, self._retried(self._call(self.store, drafts)))
+
+    def _retried(self, call: calls.Call[T]) -> T:
+        begun, failures = time.monotonic(), 0
+        while True:
+            try:
+                return self.store.run(call)
+            except (StoreUnavailableError, OutcomeUnknownError) as error:
+                failures += 1
+                time.sleep(self._wait(error, failures, begun))
