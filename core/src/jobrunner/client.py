@@ -109,7 +109,7 @@ class Client(Producer):
         """Enqueue one job with its options in one value; see `enqueue`."""
         if not self._book.knows(queue):
             await self._learn(queue)
-        draft = self._book.draft(queue, payload, options)
+        draft = self._book.drafter(queue, options).draft(payload)
         known = await self._send([draft])
         return JobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
 

@@ -17,7 +17,7 @@ from jobrunner.errors import PayloadError
 from jobrunner.model import MAX_PRIORITY
 from jobrunner.names import check_job_id, check_tenant, new_job_id
 from jobrunner.queue import Queue
-from jobrunner.record import Record, encode_record
+from jobrunner.record import encode_record
 from jobrunner.store.calls import NewJob
 
 Payload = msgspec.Struct | Mapping[str, object]
@@ -46,7 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The tenant of the job that enqueues this one; it holds where neither payload nor producer names one."""
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job that is ready to be enqueued."""
 
     job: NewJob
@@ -54,6 +54,64 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str
     priority: int
     delay_ms: int
+
+
+class Drafter:
+    """Makes jobs of one queue with the same options: what they share is worked out once.
+
+    Args:
+        declared: The queue.
+        options: What the producer says beside the payloads.
+        queue: The queue's own declaration, where its plugin is installed.
+        check: Checks a payload where it is not.
+        headers: Headers that hooks add to the producer's.
+
+    Raises:
+        PayloadError: An option does not fit.
+    """
+
+    def __init__(
+        self,
+        declared: Declaration,
+        options: Options,
+        *,
+        queue: Queue | None = None,
+        check: Callable[[bytes], None] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._declared = declared
+        self._options = options
+        self._queue = queue
+        self._check = check
+        self._priority = _priority(declared, options.priority)
+        self._headers = _headers(declared, {**(options.headers or {}), **(headers or {})})
+        by_payload = options.at is None and options.delay is None and bool(declared.schedule_field)
+        self._when = None if by_payload else _when(declared, {}, options)
+        self._job_id = None if options.job_id is None else check_job_id(options.job_id)
+
+    def draft(self, payload: Payload, job_id: str | None = None) -> Draft:
+        """Make a job.
+
+        Args:
+            payload: What the job is about.
+            job_id: The job's id, where it is not that of the options.
+
+        Raises:
+            PayloadError: The payload does not fit; the error names the field.
+            InvalidNameError: The id or the tenant is not allowed.
+        """
+        declared, options = self._declared, self._options
+        chosen = self._job_id if job_id is None else check_job_id(job_id)
+        raw, fields = _encoded(declared, payload, self._queue, self._check)
+        tenant = _tenant(declared, fields, options.tenant) or options.parent_tenant
+        when, delay_ms = self._when or _when(declared, fields, options)
+        headers = self._headers
+        if delay_ms:
+            headers = headers | {DUE_HEADER: str(int(time.time() * 1000) + delay_ms)}
+        mark = "" if chosen is None else fingerprint(tenant, raw)
+        record = encode_record(self._priority, tenant, declared.version, raw, headers, mark)
+        job = NewJob(chosen or new_job_id(), when, record)
+        return Draft(job=job, queue=declared.name, tenant=tenant, priority=self._priority, delay_ms=delay_ms)
 
 
 def draft(
@@ -65,39 +123,8 @@ def draft(
     check: Callable[[bytes], None] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Draft:
-    """Make a job.
-
-    Args:
-        declared: The queue.
-        payload: What the job is about.
-        options: What the producer says beside it.
-        queue: The queue's own declaration, where its plugin is installed.
-        check: Checks the payload where it is not.
-        headers: Headers that hooks add to the producer's.
-
-    Raises:
-        PayloadError: The payload or an option does not fit; the error names the field.
-        InvalidNameError: The id or the tenant is not allowed.
-    """
-    raw, fields = _encoded(declared, payload, queue, check)
-    tenant = _tenant(declared, fields, options.tenant) or options.parent_tenant
-    priority = _priority(declared, options.priority)
-    when, delay_ms = _when(declared, fields, options)
-    all_headers = _headers(declared, {**(options.headers or {}), **(headers or {})})
-    if delay_ms:
-        all_headers[DUE_HEADER] = str(int(time.time() * 1000) + delay_ms)
-    job_id = new_job_id() if options.job_id is None else check_job_id(options.job_id)
-    record = Record(
-        at_ms=0,
-        priority=priority,
-        tenant=tenant,
-        version=declared.version,
-        payload=msgspec.Raw(raw),
-        headers=all_headers or None,
-        fingerprint="" if options.job_id is None else fingerprint(tenant, raw),
-    )
-    job = NewJob(job_id, when, encode_record(record))
-    return Draft(job=job, queue=declared.name, tenant=tenant, priority=priority, delay_ms=delay_ms)
+    """Make one job; see `Drafter`."""
+    return Drafter(declared, options, queue=queue, check=check, headers=headers).draft(payload)
 
 
 def _encoded(

@@ -59,8 +59,8 @@ class JobPort(Protocol):
         """The stored result of a step that an earlier attempt did, as JSON; None if none did."""
         ...
 
-    async def save_step(self, name: str, value: bytes) -> None:
-        """Store a step's result under the lease; it is durable when this returns."""
+    async def save_step(self, name: str, value: bytes) -> bytes:
+        """Store a step's result under the lease; it is durable when this returns, and is returned as it is stored."""
         ...
 
     async def report(self, fraction: float, message: str) -> None:
@@ -198,9 +198,9 @@ class Job(_Facts[P]):
 
         Args:
             fraction: 0 to 1; what lies outside is moved to the nearer end.
-            message: For people, up to 200 characters.
+            message: For people; what is beyond 200 characters is cut off.
         """
-        await self._port.report(min(1.0, max(0.0, float(fraction))), message[:200])
+        await self._port.report(min(1.0, max(0.0, float(fraction))), message)
 
     @overload
     async def step(
@@ -222,7 +222,8 @@ class Job(_Facts[P]):
             **kwargs: Handed to `fn`.
 
         Returns:
-            What `fn` returned, after a round trip through JSON, the first time too.
+            What `fn` returned, after a round trip through JSON, the first time too; a secret value of the payload
+            is `***` in it.
 
         Raises:
             StepError: The name was used in this attempt, or the result cannot be encoded or is too large.
@@ -234,8 +235,7 @@ class Job(_Facts[P]):
             result = fn(*args, **kwargs)
             if inspect.isawaitable(result):
                 result = await result
-            stored = encode_step(name, result)
-            await self._port.save_step(name, stored)
+            stored = await self._port.save_step(name, encode_step(name, result))
         return decode_step(name, fn, stored)
 
     async def enqueue(
@@ -276,15 +276,15 @@ class SyncJob(_Facts[P]):
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Report how far the job is; see `Job.progress`."""
-        self._call(self._port.report(min(1.0, max(0.0, float(fraction))), message[:200]))
+        self._call(self._port.report(min(1.0, max(0.0, float(fraction))), message))
 
     def step(self, name: str, fn: Callable[A, T], /, *args: A.args, **kwargs: A.kwargs) -> T:
         """Do a part of the job once, whatever becomes of the attempt; see `Job.step`."""
         self._begin_step(name)
         stored = cast("bytes | None", self._call(self._port.find_step(name)))
         if stored is None:
-            stored = encode_step(name, fn(*args, **kwargs))
-            self._call(self._port.save_step(name, stored))
+            done = encode_step(name, fn(*args, **kwargs))
+            stored = cast("bytes", self._call(self._port.save_step(name, done)))
         return cast("T", decode_step(name, fn, stored))
 
     def enqueue(

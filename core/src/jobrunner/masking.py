@@ -204,12 +204,10 @@ def _fields(kind: type) -> dict[str, _Shape]:
     return found
 
 
-def _below(shape: _Shape, key: object) -> _Shape:
+def _below(shape: _Shape, key: str) -> _Shape:
     """Where secrets lie in what a map holds under a key."""
-    for kind in shape.types:
-        if isinstance(key, str) and (inner := _fields(kind).get(key)):
-            return inner
-    return shape.items or _NOTHING
+    inner = [_fields(kind)[key] for kind in shape.types if key in _fields(kind)]
+    return _merge(inner) if inner else shape.items or _NOTHING
 
 
 def _mask(value: object, shape: _Shape) -> object:

@@ -15,7 +15,14 @@ import pluggy
 
 from jobrunner import hookspecs
 from jobrunner.discovery import Found, find, installed, load_module
-from jobrunner.errors import InvalidNameError, JobrunnerError, PluginError, UnknownQueueError
+from jobrunner.errors import (
+    InvalidNameError,
+    JobrunnerError,
+    PayloadError,
+    PluginError,
+    SettingsError,
+    UnknownQueueError,
+)
 from jobrunner.masking import hide_in_repr
 from jobrunner.names import check_plugin
 from jobrunner.queue import Queue
@@ -23,7 +30,12 @@ from jobrunner.settings import Settings, concurrency_from, plugin_settings, serv
 
 PREFIX = "jobrunner_"
 
-RESERVED_ROUTES = frozenset({"enqueue", "enqueue-many", "close", "handle", "result", "from-env"})
+RESERVED_ROUTES = frozenset(
+    {
+        *("close", "draft", "enqueue", "enqueue-many", "enqueue-with", "from-env", "handle", "learn"),
+        *("plugins", "result", "send-drafts", "store"),
+    }
+)
 """First words of a route that would shadow a client's own attributes."""
 
 
@@ -80,7 +92,7 @@ class Plugin:
         wanted = {key: available[key] for key in _arguments(function)}
         try:
             return function(**wanted)
-        except JobrunnerError:
+        except (PluginError, SettingsError, PayloadError):
             raise
         except Exception as error:
             raise PluginError(f"{self.found.blame}: {name} raised {type(error).__name__}: {error}") from error
@@ -121,7 +133,9 @@ class Plugin:
 class Plugins:
     """A set of loaded plugins, in the order of their names."""
 
-    def __init__(self, plugins: Iterable[Plugin], failures: Mapping[str, PluginError] | None = None) -> None:
+    def __init__(
+        self, plugins: Iterable[Plugin], failures: Mapping[str, JobrunnerError] | None = None
+    ) -> None:
         self._plugins = sorted(plugins, key=lambda plugin: plugin.name)
         self.failures = dict(failures or {})
         self._owners = self._check_queues()
@@ -225,7 +239,7 @@ def load(names: Sequence[str] | None, environ: Mapping[str, str], *, strict: boo
         SettingsError: One of its variables has a value that cannot be used.
     """
     plugins: dict[str, Plugin] = {}
-    failures: dict[str, PluginError] = {}
+    failures: dict[str, JobrunnerError] = {}
     for name, found in (
         [(name, None) for name in dict.fromkeys(names)]
         if names is not None
@@ -236,10 +250,13 @@ def load(names: Sequence[str] | None, environ: Mapping[str, str], *, strict: boo
             if one.name in plugins:
                 raise PluginError(f"two of the plugins asked for are named {one.name!r}; rename one")
             plugins[one.name] = from_object(load_module(one), one, environ)
-        except PluginError as error:
+            if not strict:
+                Plugins(plugins.values())  # one that is at odds with those before it is the one that failed
+        except (PluginError, SettingsError) as error:
             if strict:
                 raise
             failures[name] = error
+            plugins.pop(name, None)
     return Plugins(plugins.values(), failures)
 
 
@@ -263,7 +280,7 @@ def _implementations(module: object, found: Found) -> dict[str, Callable[..., ob
         manager.register(module, name=found.name)
         manager.check_pending()
     except (pluggy.PluginValidationError, ValueError) as error:
-        raise PluginError(f"{found.blame}: {_first_line(error)}{_suggestion(module)}") from None
+        raise PluginError(f"{found.blame}: {_in_one_line(error)}{_suggestion(module)}") from None
     hooks: dict[str, Callable[..., object]] = {}
     for caller in manager.get_hookcallers(module) or ():
         for impl in caller.get_hookimpls():
@@ -283,10 +300,8 @@ def _implementations(module: object, found: Found) -> dict[str, Callable[..., ob
     return hooks
 
 
-def _first_line(error: Exception) -> str:
-    return (
-        str(error).strip().splitlines()[0].removesuffix(":") if str(error).strip() else type(error).__name__
-    )
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _suggestion(module: object) -> str:

@@ -81,17 +81,15 @@ class Producer:
     def _drafts(
         self, queue: str, payloads: Iterable[Payload], options: Options, job_ids: Sequence[str] | None
     ) -> list[Draft]:
+        draft = self._book.drafter(queue, options).draft
         if job_ids is None:
-            return [self._book.draft(queue, payload, options) for payload in payloads]
+            return [draft(payload) for payload in payloads]
         listed = list(payloads)
         if len(listed) != len(job_ids):
             raise ValueError(
                 f"there are {len(listed)} payloads and {len(job_ids)} job ids; give one for each"
             )
-        return [
-            self._book.draft(queue, payload, options, job_id=job_id)
-            for payload, job_id in zip(listed, job_ids, strict=True)
-        ]
+        return [draft(payload, job_id) for payload, job_id in zip(listed, job_ids, strict=True)]
 
     def _wait(self, error: StoreError, failures: int, begun: float) -> float:
         """Seconds until a call that failed is sent again; raises it where it has been for long enough."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from jobrunner.declaration import Declaration, declare
-from jobrunner.drafting import Draft, Options, Payload, draft
+from jobrunner.drafting import Drafter, Options
 from jobrunner.errors import PayloadError, UnknownQueueError
 from jobrunner.names import check_queue
 from jobrunner.plugins import Plugins
@@ -79,17 +79,15 @@ class QueueBook:
         """What is known of a queue that is known."""
         return self._entries[queue].declared
 
-    def draft(self, queue: str, payload: Payload, options: Options, *, job_id: str | None = None) -> Draft:
-        """Make a job for a queue that is known.
+    def drafter(self, queue: str, options: Options) -> Drafter:
+        """What makes jobs for a queue that is known.
 
         Raises:
-            PayloadError: The payload or an option does not fit.
+            PayloadError: An option does not fit.
         """
         entry = self._entries[queue]
-        if job_id is not None:
-            options = msgspec.structs.replace(options, job_id=job_id)
         headers = self._added_headers(queue, options.headers or {}) if self._hooks else None
-        return draft(entry.declared, payload, options, queue=entry.queue, check=entry.check, headers=headers)
+        return Drafter(entry.declared, options, queue=entry.queue, check=entry.check, headers=headers)
 
     def _added_headers(self, queue: str, headers: Mapping[str, str]) -> dict[str, str]:
         added: dict[str, str] = {}

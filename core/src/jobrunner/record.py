@@ -6,14 +6,14 @@ JSON that the scripts never decode: they only put the server's time in front and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from jobrunner.errors import StoreCorruptError
 
 
-class Record(msgspec.Struct, array_like=True, frozen=True, kw_only=False):
+class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A job as it was enqueued. Fields at the end that are empty are left out; unknown ones are kept unread."""
 
     at_ms: int
@@ -25,7 +25,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True, kw_only=False):
     fingerprint: str = ""
 
 
-class Counts(msgspec.Struct, frozen=True):
+class Counts(msgspec.Struct, frozen=True, gc=False):
     """The attempts of a job that have ended.
 
     Attributes:
@@ -112,20 +112,27 @@ def decode_record(raw: bytes) -> Record:
         ) from error
 
 
-def encode_record(record: Record) -> bytes:
+def encode_record(
+    priority: int,
+    tenant: str,
+    version: int,
+    payload: bytes,
+    headers: Mapping[str, str] | None = None,
+    fingerprint: str = "",
+) -> bytes:
     """Encode a record as `enqueue` takes it: without the opening bracket and the time, which the script adds."""
     tail = b""
-    if record.fingerprint:
-        tail = b"," + msgspec.json.encode(record.headers) + b',"' + record.fingerprint.encode() + b'"'
-    elif record.headers:
-        tail = b"," + msgspec.json.encode(record.headers)
-    return b'%d,"%s",%d,%s%s]' % (
-        record.priority,
-        record.tenant.encode(),
-        record.version,
-        record.payload,
-        tail,
-    )
+    if fingerprint:
+        tail = (
+            b","
+            + (msgspec.json.encode(headers) if headers else b"null")
+            + b',"'
+            + fingerprint.encode()
+            + b'"'
+        )
+    elif headers:
+        tail = b"," + msgspec.json.encode(headers)
+    return b'%d,"%s",%d,%s%s]' % (priority, tenant.encode(), version, payload, tail)
 
 
 def decode_counts(raw: bytes | str | None) -> Counts:

@@ -78,7 +78,7 @@ class SyncClient(Producer):
     def enqueue_with(self, queue: str, payload: Payload, options: Options) -> SyncJobHandle:
         """Enqueue one job with its options in one value; see `Client.enqueue`."""
         self.learn(queue)
-        draft = self._book.draft(queue, payload, options)
+        draft = self._book.drafter(queue, options).draft(payload)
         known = self._send([draft])
         return SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
 
@@ -125,7 +125,7 @@ class SyncClient(Producer):
             PayloadError: The payload or an option does not fit.
         """
         self.learn(queue)
-        return self._book.draft(queue, payload, options)
+        return self._book.drafter(queue, options).draft(payload)
 
     def send_drafts(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, int]]:
         """Send jobs of one queue that were checked before: for each batch how many are new, and how many it had.

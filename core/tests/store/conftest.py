@@ -5,7 +5,7 @@ import pytest
 
 from jobrunner.model import State
 from jobrunner.names import new_nonce
-from jobrunner.record import Record, decode_counts, decode_journal, encode_record
+from jobrunner.record import decode_counts, decode_journal, encode_record
 from jobrunner.store import calls
 from jobrunner.store.calls import Exchange, NewJob, NoteLine, Settlement
 from jobrunner.store.keys import LISTS, PERMANENT
@@ -167,7 +167,7 @@ def execute(client):
 
 
 def record(payload=b"{}", *, tenant="t1", priority=10, fingerprint=""):
-    return encode_record(Record(0, priority, tenant, 1, msgspec.Raw(payload), None, fingerprint))
+    return encode_record(priority, tenant, 1, payload, None, fingerprint)
 
 
 def job(name, when="0", payload=b"{}", **more):

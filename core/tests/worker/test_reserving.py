@@ -1,8 +1,10 @@
 """What a worker takes, in which order, and what it gives back: several queues, few slots, long jobs."""
 
 import asyncio
+import contextlib
 
 import pytest
+import redis
 
 from jobrunner import RetryPolicy
 from jobrunner.events import JobCompleted, JobReleased, JobStarted
@@ -183,3 +185,23 @@ async def test_burst_ends_after_retries_and_snoozes_and_counts_what_is_scheduled
         assert running.worker.burst.scheduled == 1
         assert await running.state(done) == "completed"
         assert await running.state(later) == "delayed"
+
+
+async def test_worker_whose_number_was_taken_settles_what_it_has_all_the_same(at_work, one_queue, store_url):
+    """Should the store remember a later exchange under its name, its jobs must not be renewed for ever."""
+    gate = asyncio.Event()
+
+    async def hold(job):
+        await gate.wait()
+        return job.payload.number
+
+    async with at_work(one_queue(hold)) as running:
+        first = await running.enqueue(number=1)
+        await running.until(JobStarted)
+        with contextlib.closing(redis.Redis.from_url(store_url)) as client:
+            client.hset(f"jr:{{task.do}}:memory:{running.worker.id}", "serial", 60)
+        gate.set()
+        second = await running.enqueue(number=2)
+        assert [await first.result(timeout=20), await second.result(timeout=20)] == [1, 2]
+        assert await running.stop() == 0
+        assert running.worker.consumers[0].held == {}

@@ -44,7 +44,7 @@ class Call(Generic[T]):
         self.parse = parse
 
 
-class NewJob(msgspec.Struct, frozen=True):
+class NewJob(msgspec.Struct, frozen=True, gc=False):
     """A job to enqueue. `when` is `0`, a number of ms from now, or `@` and a Unix time in ms."""
 
     id: str
@@ -60,7 +60,7 @@ class Enqueued(msgspec.Struct, frozen=True):
     waiting: int = 0
 
 
-class Settlement(msgspec.Struct, frozen=True):
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """What became of one attempt, as the exchange takes it."""
 
     id: str
@@ -93,7 +93,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     settlements: Sequence[Settlement] = ()
 
 
-class Reserved(msgspec.Struct, frozen=True):
+class Reserved(msgspec.Struct, frozen=True, gc=False):
     """A job that is the consumer's now; `record` is None where someone deleted it behind our back."""
 
     id: str

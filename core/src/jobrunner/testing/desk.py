@@ -101,7 +101,7 @@ class PerformDesk:
             parent_tenant=attempt.tenant,
         )
         if self.book.knows(queue):
-            made = self.book.draft(queue, cast("Payload", payload), given)
+            made = self.book.drafter(queue, given).draft(cast("Payload", payload))
         else:  # a queue of a plugin that is not here: all that can be checked is that it can be sent
             made = draft(Declaration(name=queue), cast("Payload", payload), given)
         self.enqueued.append(self._written_down(made))

@@ -225,7 +225,7 @@ class Witness:
 def _draft(desk: PerformDesk, queue: Queue, payload: Payload, version: int | None, options: Options) -> Draft:
     desk.book.knows(queue.name)
     if version is None or version == queue.version:
-        return desk.book.draft(queue.name, payload, options)
+        return desk.book.drafter(queue.name, options).draft(payload)
     # As an older producer sent it: nothing here knows that version's type.
     return draft(msgspec.structs.replace(desk.book.declared(queue.name), version=version), payload, options)
 

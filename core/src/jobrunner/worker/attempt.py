@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAX_LOG_LINES = 1000
 """Lines that a job may have waiting to be written; more within half a second are dropped from the store."""
 
+MAX_PROGRESS_TEXT = 200
+"""Characters of a progress report's message."""
+
 STOP_WAIT_S = 5.0
 """Seconds that a handler has to end after it was asked to stop, before it is left behind."""
 
@@ -203,8 +206,8 @@ class Attempt:
             self._steps = await self._desk.load_steps(self)
         return self._steps.get(name)
 
-    async def save_step(self, name: str, value: bytes) -> None:
-        """Store a step's result under the lease.
+    async def save_step(self, name: str, value: bytes) -> bytes:
+        """Store a step's result under the lease, and return it as it is stored: without the job's secrets.
 
         Raises:
             LeaseLostError: The job is another worker's.
@@ -213,12 +216,14 @@ class Attempt:
             raise LeaseLostError(f"job {self.id}: its lease was lost, so the step {name!r} was not stored")
         value = redact_json(value, self.secrets)
         await self._desk.save_step(self, msgspec.json.encode([name, msgspec.Raw(value)]))
+        return value
 
     async def report(self, fraction: float, message: str) -> None:
         """Take a progress report."""
         if self.secrets:
             message = redact(message, self.secrets)
-        self.progress = msgspec.json.encode([round(fraction, 4), message])
+        # Cut last, so that no secret is cut in half and slips through.
+        self.progress = msgspec.json.encode([round(fraction, 4), message[:MAX_PROGRESS_TEXT]])
         self._desk.noted(self)
 
     async def enqueue(self, queue: str, payload: object, options: Mapping[str, object]) -> str:

@@ -15,6 +15,10 @@ from collections.abc import Callable
 Work = tuple[Callable[[], object], "asyncio.Future[object]", contextvars.Context]
 
 
+_NOT_CARRIED = (StopIteration, GeneratorExit, KeyboardInterrupt, SystemExit)
+"""What a future cannot carry: Python or the event loop would take each for something of its own."""
+
+
 def _nothing() -> None:
     return
 
@@ -95,7 +99,7 @@ class Threads:
             return
         if error is None:
             future.set_result(result)
-        elif isinstance(error, (StopIteration, KeyboardInterrupt, SystemExit)):  # a future cannot carry these
+        elif isinstance(error, _NOT_CARRIED):
             future.set_exception(RuntimeError(f"the handler raised {type(error).__name__}: {error}"))
         else:
             future.set_exception(error)
