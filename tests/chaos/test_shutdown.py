@@ -26,7 +26,7 @@ def uncharged(scene, jobs):
 
 
 @pytest.mark.parametrize(
-    "signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGINT], [signal.SIGQUIT]]
+    "signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGINT], [signal.SIGQUIT], [signal.SIGHUP]]
 )
 def test_worker_that_is_stopped_gives_back_what_does_not_end(scene, signals):
     """A deploy must neither lose nor charge; more of the same signal changes nothing."""

@@ -52,7 +52,8 @@ def test_demo_prints_plain_lines_in_a_pipe(tmp_path):
     assert "posts arrived exactly once" in done.stdout
 
 
-def test_demo_that_is_interrupted_leaves_no_process_and_no_folder(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_demo_that_is_interrupted_leaves_no_process_and_no_folder(tmp_path, number):
     """Ctrl-C is how people end a demo."""
     command = [sys.executable, "-m", "jobrunner", "demo", "--latency", "1"]
     process = subprocess.Popen(
@@ -64,7 +65,7 @@ def test_demo_that_is_interrupted_leaves_no_process_and_no_folder(tmp_path):
     while not list(tmp_path.glob("jobrunner-demo-*/worker.log")) and time.monotonic() < deadline:
         time.sleep(0.05)
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.communicate(timeout=40)
 
     assert process.returncode not in (0, None)

@@ -180,7 +180,7 @@ async def _not_asked(_: Attempt) -> int:
 def main() -> None:
     """Serve the parent over the file descriptor that it named."""
     # The terminal's and the supervisor's signals are the parent's business: it tells us when to stop.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     sock = socket.socket(fileno=int(sys.argv[1]))
     with contextlib.suppress(EOFError, ConnectionError):

@@ -1,6 +1,6 @@
 """Signals, and what each asks of a worker.
 
-SIGTERM and SIGINT stop it in order, however often they come; a second SIGINT at a terminal, or SIGQUIT, does not
+SIGTERM, SIGHUP and SIGINT stop it in order, however often they come; a second SIGINT at a terminal, or SIGQUIT, does not
 wait for jobs; SIGUSR1 stops reserving and leaves the rest running.
 """
 
@@ -34,6 +34,7 @@ class Shutdown:
         """Take the process's signals; called on the main thread's loop."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.ask, "SIGTERM")
+        loop.add_signal_handler(signal.SIGHUP, self.ask, "SIGHUP")  # the terminal was closed
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         loop.add_signal_handler(signal.SIGQUIT, self._quit)
         loop.add_signal_handler(signal.SIGUSR1, self.quiet.set)
@@ -41,7 +42,7 @@ class Shutdown:
     def ignore(self) -> None:
         """Give the signals back to the system."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
             loop.remove_signal_handler(number)
 
     def _interrupt(self) -> None:

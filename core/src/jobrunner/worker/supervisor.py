@@ -22,7 +22,7 @@ from jobrunner.logs import Logs
 from jobrunner.observers import Observers
 from jobrunner.settings import Settings
 
-PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
+PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
 
 YOUNG_S = 5.0
 """Seconds within which a worker that ends is started again more slowly each time."""

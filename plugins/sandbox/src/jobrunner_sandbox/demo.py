@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.resources
+import signal
 import time
 from collections import Counter
 
@@ -74,6 +75,9 @@ def demo(
     calls fail (one in twenty by default), so that retries can be seen; the demo brings their waits forward, and retries by
     hand what has used up its attempts.
     """
+    # Both end it in order, also where a shell has told its background jobs to ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     given = click.get_current_context().get_parameter_source("fail_rate")
     behaviour = Behaviour(
         latency=latency or 0.01,
