@@ -1,5 +1,6 @@
 """Producers on a real server: one job for one call, whatever becomes of the answer."""
 
+import asyncio
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ from jobrunner import (
     ConflictError,
     InvalidNameError,
     Job,
+    JobCancelledError,
+    JobFailedError,
     PayloadError,
     Queue,
     QueueFullError,
@@ -28,8 +31,10 @@ from jobrunner import (
 from jobrunner.declaration import declare, payload_schema
 from jobrunner.discovery import Found
 from jobrunner.plugins import Plugins, from_object
+from jobrunner.record import AttemptError, Crash, Note, Result
 from jobrunner.store import calls
 from jobrunner.store.address import parse_url
+from jobrunner.store.calls import Exchange, Settlement
 from jobrunner.store.connect import open_store, open_sync_store
 
 
@@ -185,6 +190,17 @@ async def test_bulk_that_is_refused_midway_says_how_many_went_in(client):
     assert isinstance(caught.value.__cause__, QueueFullError)
 
 
+def test_blocking_bulk_that_is_refused_midway_says_how_many_went_in(url):
+    """As the other client does."""
+    with (
+        SyncClient(open_sync_store(parse_url(url)), plugins()) as client,
+        pytest.raises(BatchError) as caught,
+    ):
+        client.enqueue_many("letter.send", [Letter("t", str(n)) for n in range(700)])
+    assert caught.value.enqueued == 600
+    assert isinstance(caught.value.__cause__, QueueFullError)
+
+
 @pytest.mark.parametrize("fault", [DropReply(), DropRequest()], ids=["reply lost", "request lost"])
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_enqueue_whose_answer_was_lost_is_one_job(url, redis, start_proxy, fault, kind):
@@ -211,8 +227,51 @@ async def test_store_that_stays_away_is_an_error_in_time(start_server):
     await client.close()
 
 
-async def test_result_comes_when_the_job_ends_and_never_hangs(client, redis):
-    """Completed, failed, cancelled, gone, late."""
+ENDED = {
+    "complete": Result(value=msgspec.Raw(b'{"a":[1]}')),
+    "complete with nothing": None,
+    "fail": AttemptError(attempt=3, error_type="KeyError", message="no such letter"),
+    "crash": Crash(worker="w1", buried=True),
+    "cancel": Note(what="cancelled", reason="enough"),
+}
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_result_is_what_became_of_the_job(client, url, kind):
+    """The handler's value, or an error that says which."""
+
+    async def result_of(how):
+        handle = await client.enqueue("letter.send", Letter("t"))
+        keys, entry = client.store.keys("letter.send"), ENDED[how]
+        raw = b"" if entry is None else msgspec.json.encode(entry)
+        outcome = "fail" if how == "crash" else how.split()[0]
+        ask = Exchange(consumer=handle.id, serial=1, nonce="n" * 22, want=1, lease_ms=5000)
+        end = msgspec.structs.replace(
+            ask,
+            serial=2,
+            nonce="m" * 22,
+            want=0,
+            settlements=[Settlement(handle.id, "n" * 22, outcome, 0, raw)],
+        )
+        assert [job.id for job in (await client.store.run(calls.exchange(keys, ask))).jobs] == [handle.id]
+        assert not (await client.store.run(calls.exchange(keys, end))).refused
+        if kind == "async":
+            return await handle.result(timeout=5)
+        with SyncClient(open_sync_store(parse_url(url)), plugins()) as blocking:
+            return await asyncio.to_thread(blocking.handle("letter.send", handle.id).result, timeout=5)
+
+    assert await result_of("complete") == {"a": [1]}
+    assert await result_of("complete with nothing") is None
+    with pytest.raises(JobFailedError, match="failed: KeyError: no such letter"):
+        await result_of("fail")
+    with pytest.raises(JobFailedError, match="its worker was lost"):
+        await result_of("crash")
+    with pytest.raises(JobCancelledError, match="was cancelled: enough"):
+        await result_of("cancel")
+
+
+async def test_result_that_does_not_come_in_time_or_at_all_is_an_error(client, redis):
+    """Waiting has an end that the caller chose, and a job that was cleared away has no result any more."""
     handle = await client.enqueue("letter.send", Letter("t"))
     with pytest.raises(TimeoutError):
         await handle.result(timeout=0.05)

@@ -5,10 +5,11 @@ import io
 import json
 import os
 import time
+from typing import Any
 
 import pytest
 
-from jobrunner.events import JobCompleted, JobFailed, ObserverFailed, ObserverSlow, WorkerStoreLost
+from jobrunner.events import Event, JobCompleted, JobFailed, ObserverFailed, ObserverSlow, WorkerStoreLost
 from jobrunner.logs import Logs, event_line
 from jobrunner.observers import Observers
 from jobrunner.settings import core_settings
@@ -63,6 +64,20 @@ def test_observer_that_raises_is_told_of_and_the_next_one_still_hears():
     observers.tell(completed())
     assert [type(event) for event in heard] == [ObserverFailed, JobCompleted]
     assert (heard[0].plugin, heard[0].about, heard[0].error) == ("broken", "job.completed", "oops")
+
+
+@pytest.mark.parametrize("annotation", [Any, object, Event, "NotImported", None])
+def test_observer_whose_annotation_names_no_event_hears_all(annotation):
+    """Nobody means to hear nothing."""
+    heard = []
+
+    def observer(event):
+        heard.append(event)
+
+    if annotation is not None:
+        observer.__annotations__["event"] = annotation
+    Observers([("one", observer)]).tell(completed())
+    assert len(heard) == 1
 
 
 def test_slow_observer_is_told_of():

@@ -1,6 +1,8 @@
 """Declaring queues and loading plugins: every mistake is found where it was made, and blamed on who made it."""
 
+import functools
 import sys
+import threading
 from datetime import datetime
 from typing import Annotated
 
@@ -8,6 +10,7 @@ import msgspec
 import pytest
 
 from jobrunner import Job, Queue, RetryPolicy, SyncJob, hookimpl
+from jobrunner.declaration import payload_schema
 from jobrunner.discovery import Found, find, installed
 from jobrunner.errors import PluginError, UnknownQueueError
 from jobrunner.plugins import Plugins, from_object, load, queue_concurrency
@@ -185,3 +188,49 @@ def test_unknown_queue_lists_those_that_are_known():
     made = Plugins([plugin(jobrunner_queues=lambda: [Queue("letter.send", Letter, send)])])
     with pytest.raises(UnknownQueueError, match=r"letter\.send"):
         made.queue("letter.sent")
+
+
+def test_object_with_an_async_call_is_a_coroutine_handler():
+    """Handlers with state are often objects; in a thread theirs would never be awaited."""
+
+    class Sender:
+        async def __call__(self, job):
+            return job
+
+    class Stamper:
+        def __call__(self, job):
+            return job
+
+    assert Queue("letter.send", Letter, Sender()).executor == "async"
+    assert Queue("letter.send", Letter, functools.partial(send)).executor == "async"
+    assert Queue("letter.send", Letter, Stamper()).executor == "thread"
+
+
+def test_generator_is_no_handler():
+    """It would return at once, having done nothing."""
+
+    async def one_by_one(job):
+        yield job
+
+    def in_a_thread(job):
+        yield job
+
+    for handler in (one_by_one, in_a_thread):
+        with pytest.raises(ValueError, match=r"queue letter\.send: the handler is a generator"):
+            Queue("letter.send", Letter, handler)
+
+
+def test_payload_may_hold_any_json_and_nothing_that_is_none():
+    """`object` is any value; a class that JSON cannot say is found at import, and not at the first job."""
+
+    class Open(msgspec.Struct):
+        anything: object
+        more: dict[str, object] = {}
+
+    class Closed(msgspec.Struct):
+        thread: threading.Thread
+
+    queue = Queue("letter.send", Open, send)
+    assert payload_schema(queue)["$defs"]["Open"]["required"] == ["anything"]
+    with pytest.raises(ValueError, match=r"queue letter\.send: Closed cannot be a payload: .*Thread"):
+        Queue("letter.send", Closed, send)

@@ -102,3 +102,24 @@ def test_variables_of_the_source_system_are_read():
         concurrency_from("WA_WORKER_CONCURRENCY", {"WA_WORKER_CONCURRENCY": "0"})
     assert core_settings({"JOBRUNNER_PLUGINS": "a,b"}).plugins == ("a", "b")
     assert core_settings({}).plugins is None
+
+
+def test_check_of_the_settings_own_is_blamed_on_the_variable_that_it_names():
+    """Never on one that is right; where it names two, on both."""
+
+    class Range(msgspec.Struct):
+        low: int = 1
+        high: int = 2
+
+        def __post_init__(self):
+            if self.low == 7:
+                raise ValueError("low is never 7")
+            if self.low > self.high:
+                raise ValueError("low must be below high")
+
+    with pytest.raises(SettingsError, match=r"^JOBRUNNER_PREFIX: prefix 'a b' is not allowed"):
+        core_settings({"JOBRUNNER_PREFIX": "a b", "JOBRUNNER_PLUGINS": "x"})
+    with pytest.raises(SettingsError, match=r"^JOBRUNNER_SHOP_LOW: low is never 7"):
+        plugin_settings("shop", Range, {"JOBRUNNER_SHOP_LOW": "7"})
+    with pytest.raises(SettingsError, match=r"^JOBRUNNER_SHOP_LOW or JOBRUNNER_SHOP_HIGH: low must"):
+        plugin_settings("shop", Range, {"JOBRUNNER_SHOP_LOW": "3"})

@@ -20,6 +20,8 @@ _MISSING = re.compile(r"missing required field `([^`]+)`")
 _UNKNOWN = re.compile(r"contains unknown field `([^`]+)`")
 _PATH = re.compile(r" - at `(?:key in )?\$(\S*)`$")
 
+_NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
 MAX_DEPTH = 64
 """Nesting that a payload may have: far beyond any real one, and far below what a decoder's stack bears."""
 
@@ -81,8 +83,36 @@ class PayloadCodec:
             return self._decoder.decode(raw)
         except msgspec.ValidationError as error:
             raise blame(self.queue, error) from None
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        except _NOT_JSON as error:
             raise PayloadError(self.queue, "", f"not valid JSON: {error}") from None
+
+
+def decode_object(queue: str, raw: bytes | msgspec.Raw) -> dict[str, object]:
+    """Read a payload as plain data, before it has a type.
+
+    Raises:
+        PayloadError: It is not a JSON object.
+    """
+    try:
+        return msgspec.json.decode(raw, type=dict[str, object])
+    except _NOT_JSON as error:
+        raise PayloadError(queue, "", f"not a JSON object: {error}") from None
+
+
+def json_schema(kind: type[msgspec.Struct]) -> dict[str, object]:
+    """The JSON Schema of a payload type, as on the wire.
+
+    Raises:
+        TypeError: A field's type cannot be read from JSON; the last line of the text names it.
+    """
+    return msgspec.json.schema(kind, schema_hook=_anything)
+
+
+def _anything(kind: type) -> dict[str, object]:
+    """The schema of `object`; not empty, since msgspec takes an empty one for none."""
+    if kind is object:
+        return {"description": "any JSON value"}
+    raise NotImplementedError
 
 
 def _full_name(kind: type) -> str:

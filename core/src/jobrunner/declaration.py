@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from jobrunner.codec import json_schema
 from jobrunner.model import MAX_PAYLOAD
 from jobrunner.queue import Queue
 
@@ -54,11 +55,4 @@ def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurren
 
 def payload_schema(queue: Queue) -> dict[str, object]:
     """The JSON Schema of a queue's payload, as on the wire."""
-    return msgspec.json.schema(queue.payload, schema_hook=_anything)
-
-
-def _anything(kind: type) -> dict[str, object]:
-    """The schema of `object`, which is any JSON value."""
-    if kind is object:
-        return {}
-    raise NotImplementedError
+    return json_schema(queue.payload)

@@ -179,7 +179,8 @@ def _when(declared: Declaration, fields: Mapping[str, object], options: Options)
     if options.delay is not None:
         if options.at is not None:
             raise PayloadError(declared.name, "", "give either delay or at, not both")
-        if isinstance(options.delay, bool) or not 0 <= options.delay <= MAX_DELAY_S:
+        number = isinstance(options.delay, (int, float)) and not isinstance(options.delay, bool)
+        if not number or not 0 <= options.delay <= MAX_DELAY_S:
             raise PayloadError(declared.name, "", f"delay is 0 seconds to ten years, not {options.delay!r}")
         ms = round(options.delay * 1000)
         return str(ms), ms
@@ -188,6 +189,8 @@ def _when(declared: Declaration, fields: Mapping[str, object], options: Options)
         at = _scheduled(declared, fields.get(declared.schedule_field))
     if at is None:
         return "0", 0
+    if not isinstance(at, datetime):
+        raise PayloadError(declared.name, "", f"at is a datetime, not {at!r:.80}")
     if at.tzinfo is None:
         raise PayloadError(
             declared.name, "", "at must have a time zone: without one it means another moment elsewhere"

@@ -82,11 +82,12 @@ class Observers:
 
 
 def wanted_by(observer: Observer) -> list[type[Event]]:
-    """The events that an observer's argument is annotated with; all of them where it is not annotated."""
+    """The events that an observer's argument is annotated with; all of them where the annotation names none."""
     try:
         hints = typing.get_type_hints(observer)
     except (TypeError, NameError, AttributeError):
         hints = {}
     hint = next((kind for name, kind in hints.items() if name != "return"), Event)
     branches = typing.get_args(hint) or (hint,)
-    return [kind for kind in EVENTS if any(isinstance(b, type) and issubclass(kind, b) for b in branches)]
+    named = [kind for kind in EVENTS if any(isinstance(b, type) and issubclass(kind, b) for b in branches)]
+    return named or list(EVENTS)

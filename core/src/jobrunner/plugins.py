@@ -25,7 +25,7 @@ from jobrunner.errors import (
 )
 from jobrunner.masking import hide_in_repr
 from jobrunner.names import check_plugin
-from jobrunner.queue import Queue
+from jobrunner.queue import Queue, is_async
 from jobrunner.settings import Settings, concurrency_from, plugin_settings, service_variables
 
 PREFIX = "jobrunner_"
@@ -188,7 +188,7 @@ class Plugins:
             wrapped = plugin.call("jobrunner_wrap_handler", queue=queue, handler=handler)
             if wrapped is None:
                 continue
-            if not callable(wrapped) or inspect.iscoroutinefunction(wrapped) != queue.is_async:
+            if not callable(wrapped) or is_async(wrapped) != queue.is_async:
                 kind = "an `async def`" if queue.is_async else "a plain `def`"
                 raise PluginError(
                     f"{plugin.found.blame}: jobrunner_wrap_handler must return {kind} for {queue.name}"

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
-from jobrunner.codec import PayloadCodec
+from jobrunner.codec import PayloadCodec, json_schema
 from jobrunner.job import Job, SyncJob
 from jobrunner.masking import has_secrets, hide_in_repr
 from jobrunner.model import (
@@ -137,7 +137,7 @@ class Queue:
     @property
     def is_async(self) -> bool:
         """Whether the handler is an `async def`."""
-        return inspect.iscoroutinefunction(self.handler)
+        return is_async(self.handler)
 
     def tenant_of(self, payload: msgspec.Struct) -> str | None:
         """The tenant that a payload names; None where it has no such field, empty where the field is."""
@@ -153,14 +153,16 @@ class Queue:
         return value
 
     def _executor(self, handler: Handler, executor: Executor | None) -> Executor:
-        is_async = inspect.iscoroutinefunction(handler)
         if not callable(handler):
             raise ValueError(f"queue {self.name}: the handler {handler!r} cannot be called")
-        if executor == "async" and not is_async:
+        if _is_generator(handler):
+            raise ValueError(f"queue {self.name}: the handler is a generator: it must return, and not yield")
+        on_loop = is_async(handler)
+        if executor == "async" and not on_loop:
             raise ValueError(f"queue {self.name}: executor='async' needs an `async def` handler")
-        if executor == "thread" and is_async:
+        if executor == "thread" and on_loop:
             raise ValueError(f"queue {self.name}: executor='thread' needs a plain `def` handler")
-        return executor or ("async" if is_async else "thread")
+        return executor or ("async" if on_loop else "thread")
 
     def _route(self, route: str | None) -> str | None:
         if route is not None and not _ROUTE.fullmatch(route):
@@ -205,11 +207,25 @@ class Queue:
 
     def _codec(self) -> PayloadCodec:
         try:
+            json_schema(
+                self.payload
+            )  # a type that cannot be read from JSON shows here, and not at the first job
             return PayloadCodec(self.name, self.payload, self.max_payload)
         except (TypeError, NameError) as error:
+            problem = str(error).splitlines()[-1]
             raise ValueError(
-                f"queue {self.name}: {self.payload.__name__} cannot be a payload: {error}"
+                f"queue {self.name}: {self.payload.__name__} cannot be a payload: {problem}"
             ) from None
+
+
+def is_async(handler: Handler) -> bool:
+    """Whether a handler is an `async def`, or an object whose `__call__` is one."""
+    return any(map(inspect.iscoroutinefunction, (handler, getattr(handler, "__call__", None))))  # noqa: B004 - not whether it can be called, but how
+
+
+def _is_generator(handler: Handler) -> bool:
+    bodies = (handler, getattr(handler, "__call__", None))  # noqa: B004 - as above
+    return any(inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body) for body in bodies)
 
 
 def _is_aware_datetime(hint: object) -> bool:

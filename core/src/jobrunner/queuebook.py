@@ -6,7 +6,7 @@ What workers declared is learnt once and kept for a minute, so that a deploy rea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -19,6 +19,12 @@ from jobrunner.queue import Queue
 
 KNOWN_S = 60.0
 """Seconds for which a declaration from the store is believed."""
+
+
+_PLAIN_RULES = frozenset(
+    {"type", "enum", "const", "pattern", "format", "minimum", "maximum", "minLength", "maxLength"}
+)
+"""Rules of a schema whose value says to people what is wanted."""
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -113,9 +119,23 @@ def _checker(queue: str, schema: bytes) -> Callable[[bytes], None] | None:
     validator = jsonschema.Draft202012Validator(document, registry=referencing.Registry())
 
     def check(raw: bytes) -> None:
-        error = next(validator.iter_errors(msgspec.json.decode(raw)), None)
+        try:
+            error = next(validator.iter_errors(msgspec.json.decode(raw)), None)
+        except Exception:  # noqa: BLE001 - a schema that leads nowhere says nothing, and the worker looks anyway
+            return
         if error is not None:
-            path = ".".join(str(part) for part in error.absolute_path)
-            raise PayloadError(queue, path, error.message[:300])
+            raise _blame(
+                queue, error.absolute_path, str(error.validator), error.validator_value, error.instance
+            )
 
     return check
+
+
+def _blame(queue: str, path: Iterable[object], rule: str, wanted: object, found: object) -> PayloadError:
+    """What a schema's rule found, by the field's path. The value is left out: it may be a secret, and no mark tells."""
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+    if rule == "required" and isinstance(wanted, list) and isinstance(found, dict):
+        name = next((name for name in wanted if name not in found), "")
+        return PayloadError(queue, f"{field}.{name}".lstrip("."), "missing")
+    limit = f" {msgspec.json.encode(wanted).decode()[:200]}" if rule in _PLAIN_RULES else ""
+    return PayloadError(queue, field, f"it does not keep the schema's rule: {rule}{limit}")

@@ -12,6 +12,9 @@ import msgspec
 
 from jobrunner.errors import StoreCorruptError
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are no JSON, no UTF-8, or nested deeper than it goes."""
+
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A job as it was enqueued. Fields at the end that are empty are left out; unknown ones are kept unread."""
@@ -106,7 +109,7 @@ def decode_record(raw: bytes) -> Record:
     """
     try:
         return _record.decode(raw)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise StoreCorruptError(
             f"a stored job cannot be read ({error}); it was not written by jobrunner"
         ) from error
@@ -158,7 +161,7 @@ def decode_journal(raw: bytes | None) -> list[Dated]:
         at, _, entry = line.partition(b" ")
         try:
             lines.append(Dated(int(at), _entry.decode(entry)))
-        except (ValueError, msgspec.MsgspecError):
+        except (ValueError, *_UNREADABLE):
             continue
     return lines
 

@@ -6,6 +6,7 @@ an error that names the variable, and never shows the value of a secret one.
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -138,7 +139,13 @@ def _read(kind: type[S], variables: Mapping[str, str], environ: Mapping[str, str
     try:
         return kind(**values)
     except (ValueError, TypeError) as error:
-        raise SettingsError(next(iter(variables.values()), "settings"), str(error)) from None
+        raise SettingsError(_meant(variables, str(error)), str(error)) from None
+
+
+def _meant(variables: Mapping[str, str], problem: str) -> str:
+    """The variables whose fields a message of the Struct's own check names; where it names none, all of them."""
+    named = [variable for field, variable in variables.items() if re.search(rf"\b{field}\b", problem)]
+    return " or ".join(named or variables.values())
 
 
 def _convert(variable: str, text: str, kind: object) -> object:

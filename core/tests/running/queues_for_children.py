@@ -33,19 +33,20 @@ def crunch(job: SyncJob[Task]) -> dict[str, object]:
     return {"pid": done, "attempt": job.attempt}
 
 
-QUEUE = Queue(
-    "child.crunch",
-    Task,
-    crunch,
-    executor="process",
-    concurrency=2,
-    lease=2,
-    timeout=2.0,
-    max_crashes=2,
-    retry=RetryPolicy(max_attempts=2, base=0.05, cap=0.05),
-)
+def queue(name: str, timeout: float) -> Queue:
+    return Queue(
+        name,
+        Task,
+        crunch,
+        executor="process",
+        concurrency=2,
+        lease=2,
+        timeout=timeout,
+        max_crashes=2,
+        retry=RetryPolicy(max_attempts=2, base=0.05, cap=0.05),
+    )
 
 
 @hookimpl
 def jobrunner_queues() -> list[Queue]:
-    return [QUEUE]
+    return [queue("child.crunch", 60.0), queue("child.hasty", 1.0)]

@@ -373,8 +373,8 @@ async def test_process_handler_that_is_cancelled_may_stop_by_itself(children):
 
 async def test_process_past_its_timeout_is_killed(children):
     """Nothing else stops it."""
-    handle = await children.client.enqueue("child.crunch", {"how": "hang"})
+    handle = await children.client.enqueue("child.hasty", {"how": "hang"})
     await children.burst(plugin_names=(FILE,))
-    view = await children.admin.job("child.crunch", handle.id)
+    view = await children.admin.job("child.hasty", handle.id)
     assert view.state == "failed"
     assert {one.error_type for one in view.history} == {"JobTimeoutError"}

@@ -1,6 +1,7 @@
 """What each answer of the server means, as the driver really raises it."""
 
 import pytest
+from redis.exceptions import ResponseError
 from rig.faults import Answer
 
 from jobrunner.errors import (
@@ -13,6 +14,7 @@ from jobrunner.errors import (
 from jobrunner.store import calls
 from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_store, open_sync_store
+from jobrunner.store.faults import translate
 
 ANSWERS = {
     "LOADING Redis is loading the dataset in memory": StoreUnavailableError,
@@ -67,3 +69,25 @@ async def test_server_that_is_away_is_told_from_an_answer_that_is_lost(start_ser
     server.restart()
     assert (await store.run(call)).total == 0
     await store.close()
+
+
+@pytest.mark.parametrize("name", ["ASK", "TASK-1", "BUSY", "OOM-9", "NOAUTH", "READONLY.x", "LOADING"])
+def test_id_in_an_answer_is_not_read_as_the_servers_word(queue, name):
+    """A job may be called BUSY; an error that quotes it must not be tried again for ever."""
+    with pytest.raises(StoreCorruptError, match="RECORD of"):
+        queue.enqueue(calls.NewJob(name, "0", b"nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("-OOM command not allowed when used memory > 'maxmemory'.", StoreFullError),
+        ("-READONLY You can't write against a read only replica.", StoreUnavailableError),
+        ("-NOPERM this user has no permissions to run the 'hset' command", StoreRefusedError),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", StoreCorruptError),
+    ],
+)
+def test_answer_inside_a_scripts_error_is_found(word, kind):
+    """Servers before 7 wrap what a script met in an error of their own."""
+    wrapped = f"Error running script (call to f_{'a' * 40}): @user_script:47: @user_script: 47: {word}"
+    assert type(translate(ResponseError(wrapped), "exchange", sent=True)) is kind

@@ -1,14 +1,16 @@
 """Handlers in processes of their own: what they ask for goes over a pipe, and they are ended from outside."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
 
 import pytest
+import redis
 
 from jobrunner import JobCancelledError
-from jobrunner.events import JobCancelled, JobLeaseLost, JobSnoozed
+from jobrunner.events import JobCancelled, JobFailed, JobLeaseLost, JobSnoozed
 
 FILE = Path(__file__).with_name("process_tasks.py")
 
@@ -73,6 +75,16 @@ async def test_snoozes_of_a_process_handler_have_their_end_too(in_processes):
         await running.until(JobSnoozed)
         await running.admin.promote("task.do", [handle.id])
         assert "24 h is the most" in (await running.failure(handle)).error
+
+
+async def test_odd_record_fails_its_job_before_any_process_has_it(in_processes, store_url):
+    """What cannot be read now cannot be read at the next attempt."""
+    async with in_processes() as running:
+        with contextlib.closing(redis.Redis.from_url(store_url)) as client:
+            client.hset("jr:{task.do}:jobs", "odd", b"not json at all")
+            client.zadd("jr:{task.do}:wait", {"odd": 0})
+            client.lpush("jr:{task.do}:wake", 1)
+        assert (await running.until(JobFailed, job_id="odd")).error_type == "PayloadError"
 
 
 async def test_process_handler_enqueues_with_all_options(in_processes):

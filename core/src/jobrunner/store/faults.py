@@ -5,6 +5,8 @@ One table, so that no caller has to know Redis's error words.
 
 from __future__ import annotations
 
+import re
+
 import redis.exceptions as driver
 
 from jobrunner.errors import (
@@ -34,29 +36,27 @@ _NEVER_CLASSES = (
     driver.AuthenticationWrongNumberOfArgsError,
 )
 
-_NOT_NOW = (
-    *(
-        "LOADING",
-        "MASTERDOWN",
-        "CLUSTERDOWN",
-        "TRYAGAIN",
-        "BUSY",
-        "UNBLOCKED",
-        "NOREPLICAS",
-        "MISCONF",
-        "READONLY",
-    ),
-    *("MOVED", "ASK", "max number of clients", "FAILOVER"),
+_NOT_NOW = frozenset(
+    {
+        *("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNBLOCKED", "NOREPLICAS", "MISCONF"),
+        *("READONLY", "MOVED", "ASK", "FAILOVER"),
+    }
 )
 """Words of answers that say: not done, try again."""
 
-_NEVER = ("NOAUTH", "NOPERM", "WRONGPASS", "invalid username-password", "unknown command", "DENIED")
+_NEVER = frozenset({"NOAUTH", "NOPERM", "WRONGPASS", "DENIED"})
 """Words of answers that say: not done, and trying again will not help."""
+
+_NEVER_PHRASES = ("invalid username-password", "unknown command")
+
+# An answer's word stands at its start; where a script failed, older servers put theirs before it. Nowhere else, since
+# the rest may quote a job's id, which is the producer's choice.
+_WORD = re.compile(r"(?:^|: )-?([A-Z]{2,})(?= |$)")
 
 
 def is_noscript(error: BaseException) -> bool:
     """Whether the server does not know the script: send its text."""
-    return isinstance(error, driver.NoScriptError) or "NOSCRIPT" in str(error)
+    return isinstance(error, driver.NoScriptError) or "NOSCRIPT" in _words(str(error))
 
 
 def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
@@ -90,11 +90,16 @@ def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
     return StoreUnavailableError(f"{what}: {type(error).__name__}: {text}")
 
 
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text))
+
+
 def _said_by_server(text: str) -> StoreError | None:
     """The driver raises some answers as connection errors."""
-    if any(word in text for word in _NEVER):
+    words = _words(text)
+    if words & _NEVER or any(phrase in text for phrase in _NEVER_PHRASES):
         return StoreRefusedError(f"Redis refused: {text}")
-    if any(word in text for word in _NOT_NOW):
+    if words & _NOT_NOW or "max number of clients" in text:
         return StoreUnavailableError(f"Redis does not serve right now: {text}")
     return None
 
@@ -103,10 +108,10 @@ def _answered(text: str, what: str) -> StoreError:
     said = _said_by_server(text)
     if said is not None:
         return said
-    if "OOM" in text:
+    if "OOM" in _words(text):
         return StoreFullError(
             "Redis is at its maxmemory; nothing was enqueued: make room, or raise maxmemory"
         )
-    if "LATE exchange" in text:
+    if text.startswith("LATE exchange"):
         return LateExchangeError(text)
     return StoreCorruptError(f"{what}: Redis said {text!r}; a key holds what jobrunner did not write there")

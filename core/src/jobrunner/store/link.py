@@ -26,6 +26,10 @@ CONNECTIONS = 32
 """Connections that one link opens at the most; further callers wait for one."""
 
 
+_LOST = (driver.RedisError, OSError, TimeoutError, EOFError)
+"""What a connection raises when its answer is lost. Whatever else comes, such as a cancellation, is not ours to name."""
+
+
 class Link(Protocol):
     """A way to the store."""
 
@@ -70,24 +74,31 @@ class ConnectionLink:
     async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:
         """Send one command and return its reply."""
         async with self._places:
-            connection = self._idle.pop() if self._idle else await self._connect()
+            connection = self._ready() or await self._connect()
             try:
                 async with asyncio.timeout(timeout):
                     await connection.send_packed_command(pack(command), check_health=False)
                     reply = await connection.read_response(disable_decoding=True)
             except driver.ResponseError:
                 self._idle.append(connection)
+                if self._closed:
+                    await self.reset()
                 raise
-            except BaseException as error:
+            except _LOST as error:
                 await self._give_up(connection)
-                raise self._blame(error, command) from error
+                raise translate(error, str(command[0]), sent=True) from error
+            except BaseException:
+                await connection.disconnect(nowait=True)  # cancelled: nothing is wrong with the others
+                raise
             self._idle.append(connection)
+            if self._closed:
+                await self.reset()  # closed while the command was under way
             return reply
 
     async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
         """Send commands together; a server's error stands in its place as an exception."""
         async with self._places:
-            connection = self._idle.pop() if self._idle else await self._connect()
+            connection = self._ready() or await self._connect()
             replies: list[object] = []
             try:
                 async with asyncio.timeout(timeout):
@@ -97,10 +108,15 @@ class ConnectionLink:
                             replies.append(await connection.read_response(disable_decoding=True))
                         except driver.ResponseError as error:
                             replies.append(error)
-            except BaseException as error:
+            except _LOST as error:
                 await self._give_up(connection)
-                raise self._blame(error, commands[0]) from error
+                raise translate(error, str(commands[0][0]), sent=True) from error
+            except BaseException:
+                await connection.disconnect(nowait=True)  # cancelled: nothing is wrong with the others
+                raise
             self._idle.append(connection)
+            if self._closed:
+                await self.reset()  # closed while the command was under way
             return replies
 
     async def reset(self) -> None:
@@ -114,30 +130,30 @@ class ConnectionLink:
         self._closed = True
         await self.reset()
 
+    def _ready(self) -> AbstractConnection | None:
+        if os.getpid() != self._pid:
+            raise ClosedClientError("this client was carried over a fork; make a new one in this process")
+        return self._idle.pop() if self._idle else None
+
     async def _connect(self) -> AbstractConnection:
         if self._closed:
             raise ClosedClientError("this connection to the store was closed; make a new client")
-        if os.getpid() != self._pid:
-            raise ClosedClientError("this client was carried over a fork; make a new one in this process")
+        connection = None
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 connection = await self._make()
                 await connection.connect()
-        except StoreError:
+        except BaseException as error:
+            if connection is not None:
+                await connection.disconnect(nowait=True)
+            if isinstance(error, Exception) and not isinstance(error, StoreError):
+                raise translate(error, "connect", sent=False) from error
             raise
-        except Exception as error:
-            raise translate(error, "connect", sent=False) from error
         return connection
 
     async def _give_up(self, connection: AbstractConnection) -> None:
         await connection.disconnect(nowait=True)
         await self.reset()  # the others are likely to be dead too, and the next one should find a new primary
-
-    @staticmethod
-    def _blame(error: BaseException, command: Command) -> BaseException:
-        if isinstance(error, (driver.RedisError, OSError, TimeoutError, EOFError)):
-            return translate(error, str(command[0]), sent=True)
-        return error
 
 
 class ClientLink:

@@ -15,6 +15,9 @@ from jobrunner.store.faults import translate
 from jobrunner.store.link import CONNECTIONS
 from jobrunner.store.wire import Command, pack, pack_many
 
+_LOST = (driver.RedisError, OSError, EOFError)
+"""What a connection raises when its answer is lost."""
+
 
 class SyncLink(Protocol):
     """A way to the store."""
@@ -59,11 +62,15 @@ class SyncConnectionLink:
                 connection.send_packed_command(pack(command), check_health=False)
                 reply = connection.read_response(disable_decoding=True)
             except driver.ResponseError:
-                self._idle.append(connection)
+                self._put_back(connection)
                 raise
-            except BaseException as error:
-                raise self._give_up(connection, error, command) from error
-            self._idle.append(connection)
+            except _LOST as error:
+                self._give_up(connection)
+                raise translate(error, str(command[0]), sent=True) from error
+            except BaseException:
+                connection.disconnect()  # interrupted: nothing is wrong with the others
+                raise
+            self._put_back(connection)
             return reply
 
     def send_many(self, commands: Sequence[Command]) -> list[object]:
@@ -78,15 +85,22 @@ class SyncConnectionLink:
                         replies.append(connection.read_response(disable_decoding=True))
                     except driver.ResponseError as error:
                         replies.append(error)
-            except BaseException as error:
-                raise self._give_up(connection, error, commands[0]) from error
-            self._idle.append(connection)
+            except _LOST as error:
+                self._give_up(connection)
+                raise translate(error, str(commands[0][0]), sent=True) from error
+            except BaseException:
+                connection.disconnect()  # interrupted: nothing is wrong with the others
+                raise
+            self._put_back(connection)
             return replies
 
     def reset(self) -> None:
         """Close what is idle."""
-        idle, self._idle = self._idle, []
-        for connection in idle:
+        while True:
+            try:
+                connection = self._idle.pop()  # atomic, as in `_take`: whoever has it, has it alone
+            except IndexError:
+                return
             connection.disconnect()
 
     def close(self) -> None:
@@ -112,14 +126,14 @@ class SyncConnectionLink:
             raise translate(error, "connect", sent=False) from error
         return connection
 
-    def _give_up(
-        self, connection: AbstractConnection, error: BaseException, command: Command
-    ) -> BaseException:
+    def _put_back(self, connection: AbstractConnection) -> None:
+        self._idle.append(connection)
+        if self._closed:  # while the command was under way
+            self.reset()
+
+    def _give_up(self, connection: AbstractConnection) -> None:
         connection.disconnect()
         self.reset()
-        if isinstance(error, (driver.RedisError, OSError, EOFError)):
-            return translate(error, str(command[0]), sent=True)
-        return error
 
 
 class SyncClientLink:

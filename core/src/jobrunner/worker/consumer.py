@@ -215,7 +215,9 @@ class Consumer:
             self._look = True
             self._ended[:0] = batch  # said again with the next one; what was taken is answered 'already'
             raise
-        if answer is None:  # the store remembers a later one: what it reserved will come back by its lease
+        if answer is None:  # the store remembers a later one: what that reserved will come back by its lease
+            self._look = True
+            self._ended[:0] = batch
             return
         now = self._clock.monotonic()
         self._pace.travelled(now - begun)

@@ -12,12 +12,13 @@ from typing import Protocol
 
 import msgspec
 
-from jobrunner.codec import check_size
+from jobrunner.codec import check_size, decode_object
 from jobrunner.errors import PayloadError, Snooze
 from jobrunner.job import Job, SyncJob
 from jobrunner.masking import secret_values
 from jobrunner.outcome import Outcome, Snoozed
 from jobrunner.queue import Queue
+from jobrunner.record import Record
 from jobrunner.worker.attempt import Attempt
 from jobrunner.worker.threads import Threads
 from jobrunner.worker.verdict import UnknownVersion, completed, ended_by
@@ -69,6 +70,7 @@ class Executor:
     async def run(self, attempt: Attempt) -> Outcome:
         """Run one attempt to its end. Never raises, but where the event loop itself is being closed."""
         try:
+            record = self._record(attempt)
             if self._children is not None:
                 outcome = await self._children.run(attempt)
                 if isinstance(
@@ -76,7 +78,7 @@ class Executor:
                 ):  # the child cannot know for how long the job was snoozed before
                     raise Snooze(outcome.delay_s, outcome.note.reason)
                 return outcome
-            value = await self._call(attempt, self._payload(attempt))
+            value = await self._call(attempt, self._payload(attempt, record))
         except Snooze as wish:
             try:
                 before = await self._snoozed_ms(attempt)
@@ -94,10 +96,15 @@ class Executor:
             return ended_by(attempt, error)
         return completed(attempt, value)
 
-    def _payload(self, attempt: Attempt) -> msgspec.Struct:
-        record, queue = attempt.record, self.queue
-        if record is None:
-            raise PayloadError(queue.name, "", "the job's record is gone from the store, or cannot be read")
+    def _record(self, attempt: Attempt) -> Record:
+        if attempt.record is None:
+            raise PayloadError(
+                self.queue.name, "", "the job's record is gone from the store, or cannot be read"
+            )
+        return attempt.record
+
+    def _payload(self, attempt: Attempt, record: Record) -> msgspec.Struct:
+        queue = self.queue
         if record.version == queue.version:
             payload = queue.codec.decode(record.payload)
         else:
@@ -111,7 +118,7 @@ class Executor:
         if version > queue.version:
             raise UnknownVersion(f"payload version {version}, and this worker knows {queue.version}")
         check_size(queue.name, raw, queue.max_payload)
-        plain: dict[str, object] = msgspec.json.decode(raw, type=dict[str, object])
+        plain = decode_object(queue.name, raw)
         while version < queue.version:
             upgrade = queue.upgrades.get(version)
             if upgrade is None:

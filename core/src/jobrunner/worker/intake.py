@@ -24,13 +24,13 @@ def taken_in(
         held_since: The monotonic time at which the lease began at the latest.
         plugin: The plugin that declares the queue.
     """
-    record = None
+    record, counts = None, Counts()
     if job.record is not None:
         try:
+            counts = decode_counts(job.counts)
             record = decode_record(job.record)
         except StoreCorruptError:
             record = None
-    counts = decode_counts(job.counts)
     return Attempt(
         queue,
         job.id,
@@ -49,4 +49,4 @@ def _waited_ms(record: Record | None, counts: Counts, now_ms: int) -> int:
     if record is None or counts.runs:
         return 0
     due = record.headers.get(DUE_HEADER, "") if record.headers else ""
-    return max(0, now_ms - max(record.at_ms, int(due) if due.isdecimal() else 0))
+    return max(0, now_ms - max(record.at_ms, int(due) if due.isdecimal() and len(due) < 16 else 0))

@@ -109,12 +109,14 @@ def sandbox(
         found = variables(server.services(), needed_services())
         if command:
             return _run(command, found)
+        stopped = _stop_asked()  # first: whoever reads the lines may stop us at once
         for name, value in found.items():
             click.echo(f"{name}={value}")
         click.echo(
             f"the sandbox serves at {server.url}; its ledger is {server.url}/_sandbox/ledger", err=True
         )
-        _until_stopped()
+        while not stopped.wait(1.0):
+            pass
     return 0
 
 
@@ -132,9 +134,9 @@ def _run(command: tuple[str, ...], found: dict[str, str]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _until_stopped() -> None:
+def _stop_asked() -> threading.Event:
+    """What is set by a signal to stop."""
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    while not over.wait(1.0):
-        pass
+    return over
