@@ -217,7 +217,13 @@ async def _script_times(server: Server) -> dict[str, list[float]]:
         nonce = new_nonce()
         plain = [part for pair in held for part in pair]
         request = Exchange(
-            consumer="bench", serial=serial, nonce=nonce, want=calls.MAX_BATCH, lease_ms=30_000, plain=plain, keep=1000
+            consumer="bench",
+            serial=serial,
+            nonce=nonce,
+            want=calls.MAX_BATCH,
+            lease_ms=30_000,
+            plain=plain,
+            keep=1000,
         )
         answer = await timed("exchange of a batch", calls.exchange(keys, request))  # type: ignore[arg-type]
         held = [(job.id, nonce) for job in answer.jobs]  # type: ignore[attr-defined]

@@ -147,7 +147,9 @@ async def test_commands_sent_together_that_were_cancelled_close_their_connection
 async def test_connecting_that_is_cancelled_leaves_no_open_socket(start_server, start_proxy):
     """A supervisor that gives up on a slow server again and again must not run out of sockets."""
     proxy = start_proxy(start_server().url)
-    store = open_store(parse_url(proxy.url.replace("/0", "/1")))  # choosing a database is an exchange of its own
+    store = open_store(
+        parse_url(proxy.url.replace("/0", "/1"))
+    )  # choosing a database is an exchange of its own
     proxy.every(1, DelayReply(5.0), only=named("SELECT"))
     sent = proxy.watch(only=named("SELECT"))
     task = asyncio.create_task(store.run(calls.command("PING")))
