@@ -289,3 +289,17 @@ def test_minutes_are_a_ring(queue):
     slots = [name for name in queue.stats() if name.startswith("m")]
     assert len(slots) == 1
     assert queue.stats()[slots[0]].split()[1:] == ["1", "1", "0", "0"]
+
+
+def test_count_that_is_none_is_begun_anew(queue):
+    """A stored count that is not ours must not leave a job in no list: its lease is gone by then."""
+    queue.put("a", "b")
+    nonce, _ = queue.take(2)
+    queue.redis.hset(queue.keys["attempts"], mapping={"a": "rubbish", "b": "1 2"})
+
+    queue.settle(("a", nonce, "retry", 0, b""))
+    queue.lapse()
+    queue.recover()
+
+    assert (queue.attempts("a"), queue.attempts("b")) == ((1, 0, 0), (1, 0, 1))
+    assert set(queue.where()) == {"a", "b"}

@@ -103,10 +103,10 @@ end
 local function charge(ended, costs)
   local old, new = call('HMGET', keys.attempts, unpack(ended)), {}
   for i, id in ipairs(ended) do
-    local runs, unspent, crashes = match(old[i] or '0 0 0', '(%d+) (%d+) (%d+)')
+    local runs, unspent, crashes = match(old[i] or '', '(%d+) (%d+) (%d+)') -- nothing where it is new, or is not ours
     local cost = costs[i]
     new[2 * i - 1] = id
-    new[2 * i] = format('%d %d %d', runs + cost[1], unspent + cost[2], crashes + cost[3])
+    new[2 * i] = format('%d %d %d', (runs or 0) + cost[1], (unspent or 0) + cost[2], (crashes or 0) + cost[3])
   end
   call('HSET', keys.attempts, unpack(new))
 end

@@ -25,10 +25,10 @@ local held, counts = call('HMGET', keys.lease, unpack(ids)), call('HMGET', keys.
 local delayed, buried, cancelled, counted, later, dead, stopped, lines = {}, {}, {}, {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
   local lease = held[i] or ''
-  local runs, unspent, crashes = match(counts[i] or '0 0 0', '(%d+) (%d+) (%d+)')
+  local runs, unspent, crashes = match(counts[i] or '', '(%d+) (%d+) (%d+)')
   local tenant, worker = match(lease, '^(%S*) (%S+)', 24)
   local mark, last = '', nil
-  tenant, crashes = tenant or '', crashes + 1
+  tenant, runs, unspent, crashes = tenant or '', runs or 0, unspent or 0, (crashes or 0) + 1
   tally('active', tenant, -1)
   if string.find(lease, '\n', 1, true) then
     cancelled[#cancelled + 1] = id
