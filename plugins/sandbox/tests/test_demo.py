@@ -1,111 +1,167 @@
-"""`jobrunner demo` and `jobrunner sandbox`, as real processes."""
+"""`jobrunner demo` as a real process: what it shows, what it proves, and that nothing of it is left behind."""
 
+import asyncio
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
-
-@pytest.fixture
-def tmp_path():
-    """A folder with a short name: the embedded server's socket must fit into a hundred bytes."""
-    with tempfile.TemporaryDirectory(prefix="jr-") as folder:
-        yield Path(folder)
+from jobrunner_sandbox import Behaviour
+from jobrunner_sandbox.demo import describe, play, sample
+from jobrunner_sandbox.screen import Screen
+from jobrunner_sandbox.stage import stage
 
 
-def environ(tmp_path):
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "JOBRUNNER_"))
-    }
-    return clean | {"TMPDIR": str(tmp_path)}
-
-
-def run(tmp_path, *words, timeout=100):
-    command = [sys.executable, "-m", "jobrunner", *words]
-    return subprocess.run(command, env=environ(tmp_path), capture_output=True, text=True, timeout=timeout)
-
-
-def test_demo_publishes_every_post_once_and_leaves_nothing_behind(tmp_path):
-    """The first thing that a newcomer runs; some calls fail on the way."""
-    done = run(tmp_path, "demo", "--jobs", "12", "--fail-rate", "0.1", "--json")
+def test_demo_publishes_every_post_once_and_leaves_nothing_behind(commands):
+    """The first thing that a newcomer runs; some calls fail on the way, and some posts are scheduled ahead."""
+    done = commands.run("demo", "--jobs", "13", "--json")
 
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
-    assert summary["completed"] == summary["jobs"] == 12
+    assert summary["completed"] == summary["jobs"] == 13
     assert summary["proof"]["once"] == summary["proof"]["expected"] == sum(summary["posts"].values())
-    assert list(tmp_path.glob("jobrunner-demo-*")) == []
+    assert summary["attempts"] == summary["jobs"] + summary["retries"]
+    assert commands.left() == []
 
 
-def test_demo_prints_plain_lines_in_a_pipe(tmp_path):
+def test_demo_prints_plain_lines_in_a_pipe(commands):
     """No colours, no cursor: a log of it must be readable."""
-    done = run(tmp_path, "demo", "--jobs", "5", "--fail-rate", "0")
+    done = commands.run("demo", "--jobs", "5", "--fail-rate", "0")
 
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert done.stdout.splitlines()[0].startswith("5 posts for ")
+    assert re.search(
+        r"^ *\d+\.\d s  \d of 5 jobs done, \d+ retries; posts: facebook ", done.stdout, re.MULTILINE
+    )
     assert "posts arrived exactly once" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_demo_that_is_interrupted_leaves_no_process_and_no_folder(tmp_path, number):
-    """Ctrl-C is how people end a demo."""
-    command = [sys.executable, "-m", "jobrunner", "demo", "--latency", "1"]
-    process = subprocess.Popen(
-        command, env=environ(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+def test_demo_shows_a_live_picture_at_a_terminal(commands):
+    """Bars that move, a cursor that comes back, and the table that stays."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "jobrunner", "demo", "--jobs", "5", "--fail-rate", "0"]
+    environ = commands.environ(TERM="xterm-256color", COLUMNS="80")
+    with subprocess.Popen(command, env=environ, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+    os.close(ours)
+
+    text = shown.decode()
+    assert process.returncode == 0, text
+    assert "█" in text
+    assert "jobs a second" in text
+    assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l"), "the cursor is hidden for good"
+    assert "what happened" in text.rpartition("\x1b[?25h")[2]
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # Linux, where the last process has closed it
+        return b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_demo_that_is_interrupted_leaves_no_process_and_no_folder(commands, number):
+    """Ctrl-C is how people end a demo, more than once if it takes a moment; or they close the terminal."""
+    with commands.start("demo", "--latency", "1") as process:
+        process.stdout.readline()
+        process.stdout.readline()  # now it plays
+        for _ in range(3):
+            process.send_signal(number)
+        _, error = process.communicate(timeout=40)
+
+    assert process.returncode == 128 + number
+    assert error == f"stopped by {number.name}\n"
+    assert commands.left() == []
+
+
+def test_demo_whose_worker_dies_says_so_and_leaves_nothing_behind(commands):
+    """A picture that stands still would be worse."""
+    with commands.start("demo", "--latency", "1") as process:
+        process.stdout.readline()
+        process.stdout.readline()
+        found = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "jobrunner run"], capture_output=True)
+        (worker,) = found.stdout.split()
+        os.kill(int(worker), signal.SIGKILL)
+        _, error = process.communicate(timeout=40)
+
+    assert process.returncode == 1
+    assert error.startswith("error: the worker ended with status -9; it said last: ")
+    assert error.count("\n") == 1
+    assert commands.left() == []
+
+
+def test_server_ends_with_the_stage_even_where_its_last_user_was_killed(commands):
+    """A worker that is stopped before it listens to signals dies as the last user, and cannot end the server."""
+    folder = commands.folder / "stage"
+    folder.mkdir()
+    with stage(Behaviour(), processes=1, keep=folder) as here:
+        deadline = time.monotonic() + 30
+        while "worker.started" not in here.log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        here.worker.kill()
+        here.worker.wait()
+    assert "worker.started" in here.log.read_text()
+    assert commands.left() == []
+
+
+def test_post_of_which_nobody_knows_is_told_by_its_job(commands):
+    """An answer is lost, and the platform does not let the worker look: that must not pass for published or missing."""
+    folder = commands.folder / "stage"
+    folder.mkdir()
+    with stage(Behaviour(lost_rate=1e-9), processes=1, keep=folder) as here:
+        here.server.faults.next("graph", method="POST", path="*/north-harbour-malmo/feed", lost=True)
+        here.server.faults.next("graph", method="GET", path="*/north-harbour-malmo/feed", status=403)
+        summary = asyncio.run(play(here, sample(1), Screen(quiet=True)))
+
+    assert (summary.completed, summary.failed, summary.attempts) == (0, 1, 2)
+    assert summary.proof.unknown == ["demo-post-001 facebook north-harbour-malmo"]
+    assert summary.proof.holds
+    _, (_, verdict) = describe(summary)
+    assert "1 unknown, since an answer was lost: demo-post-001 facebook north-harbour-malmo" in verdict
+
+
+def test_demo_is_the_same_whatever_is_set_around_it(commands):
+    """A newcomer's shell may be set up for another store, or for a proxy that does not know this machine."""
+    done = commands.run(
+        *("demo", "--jobs", "4", "--lost-rate", "0.2", "--workers", "2", "--json"),
+        JOBRUNNER_PREFIX="another",
+        JOBRUNNER_PUBLISH_POLL_INTERVAL="nonsense",
+        REDIS_HOST="nowhere.invalid",
+        HTTP_PROXY="http://127.0.0.1:9",
+        http_proxy="http://127.0.0.1:9",
     )
-    process.stdout.readline()
-    process.stdout.readline()
-    deadline = time.monotonic() + 20
-    while not list(tmp_path.glob("jobrunner-demo-*/worker.log")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-    process.send_signal(number)
-    process.communicate(timeout=40)
-
-    assert process.returncode not in (0, None)
-    assert list(tmp_path.glob("jobrunner-demo-*")) == []
-    left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True).stdout.split()
-    assert left == []
-
-
-def test_sandbox_runs_a_command_with_every_service_in_its_environment(tmp_path):
-    """`jobrunner sandbox -- COMMAND` is how a worker is tried without accounts."""
-    show = "import os; print({n: v for n, v in os.environ.items() if n.startswith('JOBRUNNER_PUBLISH')})"
-    done = run(tmp_path, "sandbox", "--", sys.executable, "-c", show)
-    failed = run(tmp_path, "sandbox", "--", sys.executable, "-c", "raise SystemExit(7)")
-
     assert done.returncode == 0, done.stderr
-    for name in ("GRAPH_URL", "LINKEDIN_URL", "X_URL", "MASTODON_URL", "MEDIA_GATEWAY"):
-        assert f"'JOBRUNNER_PUBLISH_{name}': 'http://127.0.0.1:" in done.stdout
-    assert failed.returncode == 7
+    assert json.loads(done.stdout)["completed"] == 4
+    assert commands.left() == []
 
 
-def test_sandbox_prints_variables_until_it_is_stopped(tmp_path):
-    """For a shell in another window."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jobrunner", "sandbox"],
-        env=environ(tmp_path) | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    names = {process.stdout.readline().partition("=")[0] for _ in range(5)}
-    process.terminate()
-    process.communicate(timeout=20)
+def test_demo_keeps_its_store_where_it_is_asked_to(commands):
+    """To look around in, with the commands that an operator has."""
+    done = commands.run("demo", "--jobs", "3", "--fail-rate", "0", "--keep")
+    assert done.returncode == 0, done.stderr
+    url = re.search(r"REDIS_URL=(\S+) jobrunner jobs list", done.stderr)[1]
 
-    assert process.returncode == 0
-    assert "JOBRUNNER_PUBLISH_X_URL" in names
+    listed = commands.run("jobs", "list", "publish.dispatch", "--state", "completed", "--json", REDIS_URL=url)
+    assert {job["id"] for job in json.loads(listed.stdout)} == {f"demo-post-00{n}" for n in (1, 2, 3)}
+    (folder,) = commands.folder.glob("jobrunner-demo-*")
+    assert (folder / "worker.log").stat().st_size > 0
 
 
-@pytest.mark.parametrize("rate", ["1.5", "often"])
-def test_wrong_rate_is_a_line_and_status_2(tmp_path, rate):
+@pytest.mark.parametrize(("option", "value"), [("--fail-rate", "1.5"), ("--lost-rate", "often")])
+def test_wrong_option_is_a_line_and_status_2(commands, option, value):
     """A typo must not start servers."""
-    done = run(tmp_path, "demo", "--fail-rate", rate)
+    done = commands.run("demo", option, value)
     assert done.returncode == 2
-    assert "--fail-rate" in done.stderr
+    assert option in done.stderr
+    assert commands.left() == []

@@ -14,6 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+BAR = 18
+"""Cells of a bar; two of them and the words fit into 80 columns."""
+
 PLATFORMS = ("facebook", "instagram", "linkedin", "mastodon", "x")
 LINE_S = 1.0
 
@@ -107,9 +110,7 @@ class Screen:
 
 
 def _picture(sight: Sight) -> Group:
-    states = Table.grid(padding=(0, 2))
-    states.add_column()
-    states.add_column(justify="right")
+    states, posts = _bars(), _bars()
     for name, number, style in (
         ("waiting", sight.waiting, ""),
         ("delayed", sight.delayed, "yellow"),
@@ -117,16 +118,12 @@ def _picture(sight: Sight) -> Group:
         ("completed", sight.completed, "green"),
         ("failed", sight.failed, "red"),
     ):
-        states.add_row(Text(name, style=style), f"{number:,}")
-    posts = Table.grid(padding=(0, 2))
-    posts.add_column()
-    posts.add_column(justify="right")
-    posts.add_column()
+        states.add_row(Text(name, style=style), f"{number:,}", _bar(number, sight.jobs, style))
     most = max(1, *[sight.posts.get(name, 0) for name in PLATFORMS])
     for name in PLATFORMS:
         number = sight.posts.get(name, 0)
-        posts.add_row(name, f"{number:,}", Text("█" * round(24 * number / most), style="blue"))
-    both = Table.grid(padding=(0, 6))
+        posts.add_row(name, f"{number:,}", _bar(number, most, "blue"))
+    both = Table.grid(padding=(0, 4))
     both.add_row(states, posts)
     done = sight.completed + sight.failed
     line = Text(
@@ -135,3 +132,18 @@ def _picture(sight: Sight) -> Group:
     bar = Table.grid()  # a bar by itself does not end its line
     bar.add_row(ProgressBar(total=max(1, sight.jobs), completed=done, width=60))
     return Group(line, bar, both)
+
+
+def _bars() -> Table:
+    """A table of names, numbers and bars."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right", min_width=4)
+    table.add_column(width=BAR)
+    return table
+
+
+def _bar(number: int, most: int, style: str) -> Text:
+    """A bar that is never empty where there is something."""
+    cells = max(round(BAR * number / most), 1) if number else 0
+    return Text("█" * cells, style=style)
