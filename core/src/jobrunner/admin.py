@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from jobrunner.declaration import Declaration
-from jobrunner.errors import JobNotFoundError, UnknownQueueError
+from jobrunner.errors import InvalidNameError, JobNotFoundError, UnknownQueueError
 from jobrunner.fleet import WorkerReport
 from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
@@ -107,28 +107,33 @@ class Admin:
     async def health(self) -> Health:
         """How the queues are."""
         stats = await self.stats()
-        problems = []
+        still, slow = [], []
         for one in stats:
-            if (one.waiting or one.delayed) and not one.workers:
-                left = one.waiting + one.delayed
-                problems.append(
-                    f"{one.name}: {left:,} {'job is' if left == 1 else 'jobs are'} there and no worker serves the queue"
-                )
+            if one.waiting and not one.workers:
+                there = f"{one.waiting:,} {'job waits' if one.waiting == 1 else 'jobs wait'}"
+                still.append(f"{one.name}: {there} and no worker serves the queue")
+            elif one.delayed and not one.workers:
+                there = f"{one.delayed:,} {'job is' if one.delayed == 1 else 'jobs are'} delayed"
+                slow.append(f"{one.name}: {there} and no worker serves the queue")
             if one.oldest_waiting_ms > WAITING_LONG_MS and not one.paused:
-                problems.append(
-                    f"{one.name}: the first job in line has waited for {one.oldest_waiting_ms // 60_000} minutes"
-                )
+                minutes = one.oldest_waiting_ms // 60_000
+                slow.append(f"{one.name}: the first job in line has waited for {minutes:,} minutes")
         return Health(
-            status="degraded" if problems else "healthy",
+            status="unhealthy" if still else "degraded" if slow else "healthy",
             total_jobs=sum(one.total for one in stats),
             active_jobs=sum(one.active for one in stats),
             failed_jobs=sum(one.failed for one in stats),
-            problems=problems,
+            problems=still + slow,
             queues=stats,
         )
 
-    async def job(self, queue: str, job_id: str) -> JobView:
+    async def job(self, queue: str, job_id: str, *, reveal: bool = False) -> JobView:
         """Everything that may be seen of one job.
+
+        Args:
+            queue: The queue.
+            job_id: The job's id.
+            reveal: Show a payload that is hidden whole, since no plugin here tells what is secret in it.
 
         Raises:
             JobNotFoundError: There is no such job.
@@ -138,7 +143,7 @@ class Admin:
         )
         if found.record is None:
             raise JobNotFoundError(f"there is no job {job_id} in {queue}; it may have ended and been trimmed")
-        return job_view(queue, job_id, found, self._installed(queue))
+        return job_view(queue, job_id, found, self._installed(queue), reveal=reveal)
 
     async def logs(self, queue: str, job_id: str) -> list[dict[str, object]]:
         """The log lines that are kept with a job, oldest first.
@@ -156,7 +161,14 @@ class Admin:
                 continue
         return lines
 
-    async def page(self, queue: str, state: State, *, start: int = 0, limit: int = 50) -> list[JobSummary]:
+    async def place(self, queue: str, job_id: str) -> int | None:
+        """How many jobs of its queue are in line before a job; None where it does not wait."""
+        keys = self.store.keys(check_queue(queue))
+        return await self.store.run(looks.place(keys, State.WAITING, check_job_id(job_id)))
+
+    async def page(
+        self, queue: str, state: State, *, start: int = 0, limit: int = 50, after: str = ""
+    ) -> list[JobSummary]:
         """A page of a state's jobs: those that wait in the order they will run, the others newest first.
 
         Args:
@@ -164,8 +176,15 @@ class Admin:
             state: The state.
             start: How many to skip.
             limit: 1 to 500.
+            after: The cursor of the last job of the page before; a job that came or went meanwhile moves nothing.
+                Where that job has gone itself, those of the same moment may be shown again, and none is left out.
+
+        Raises:
+            InvalidNameError: The cursor is not one.
         """
         keys = self.store.keys(check_queue(queue))
+        if after:
+            start += await self._after(queue, state, after)
         entries = await self.store.run(looks.page(keys, state, start=start, limit=limit))
         ids = [job_id for job_id, _ in entries]
         if not ids:
@@ -263,6 +282,20 @@ class Admin:
             step = await self.store.run(call)
             moved += step
         return moved
+
+    async def _after(self, queue: str, state: State, cursor: str) -> int:
+        """How many entries of a list stand up to a cursor."""
+        keys = self.store.keys(queue)
+        text, _, job_id = cursor.partition(":")
+        try:
+            score = int(text)
+        except ValueError:
+            raise InvalidNameError(f"{cursor!r:.100} is no cursor; each listed job has one") from None
+        stands_at = await self.store.run(calls.command("ZSCORE", keys.of(state), check_job_id(job_id)))
+        rank = await self.store.run(looks.place(keys, state, job_id))
+        if isinstance(stands_at, bytes) and float(stands_at) == score and rank is not None:
+            return rank + 1
+        return await self.store.run(looks.before(keys, state, score))
 
     def _installed(self, queue: str) -> Queue | None:
         owner = self.plugins.owner(queue)

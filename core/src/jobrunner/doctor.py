@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import msgspec
 
@@ -29,7 +29,8 @@ SKEW_MS = 2000
 NEARLY_FULL = 0.8
 STEP = 500
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Told the queue that is looked at, how many jobs of it were, and how many it has."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -41,7 +42,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def examine(
-    admin: Admin, *, deep: bool = True, progress: Progress = lambda _: None
+    admin: Admin, *, deep: bool = True, progress: Progress = lambda *_: None
 ) -> AsyncIterator[Finding]:
     """Look at everything, the most important first.
 
@@ -63,8 +64,7 @@ async def examine(
                 text=f"{stats.waiting + stats.delayed:,} jobs wait and no worker serves it; start one with `jobrunner run`",
             )
     for name in (await admin.declarations()) if deep else ():
-        progress(name)
-        async for finding in audit(admin, name):
+        async for finding in audit(admin, name, progress):
             yield finding
 
 
@@ -94,10 +94,7 @@ def _server(about: Server, took_ms: float) -> list[Finding]:
         ),
     ]
     found.append(_policy(about))
-    if about.max_memory and about.used_memory > NEARLY_FULL * about.max_memory:
-        share = about.used_memory / about.max_memory
-        text = f"{share:.0%} of maxmemory is used; at 100 % producers are refused, while workers go on and make room"
-        found.append(Finding(level="warning", about="memory", text=text))
+    found.append(_memory(about))
     if not about.aof:
         text = "appendonly is off: a crash of the server loses what came after its last snapshot; set appendonly yes"
         found.append(Finding(level="warning", about="persistence", text=text))
@@ -123,6 +120,22 @@ def _server(about: Server, took_ms: float) -> list[Finding]:
             )
         )
     return found
+
+
+def _memory(about: Server) -> Finding:
+    most = about.max_memory or about.machine_memory
+    nearly_full = bool(most) and about.used_memory > NEARLY_FULL * most
+    used = f"{about.used_memory / 2**20:,.1f} MiB"
+    if about.max_memory:
+        text = f"{used} used, {about.used_memory / most:.0%} of maxmemory"
+        if nearly_full:
+            text += "; at 100 % producers are refused, while workers go on and make room"
+    elif nearly_full:
+        text = f"{used} used of the machine's {most / 2**20:,.0f} MiB, and maxmemory is not set: the system will kill the "
+        text += "server when there is no more; set maxmemory, and producers are refused before that"
+    else:
+        text = f"{used} used; maxmemory is not set, so the server takes what the machine has"
+    return Finding(level="warning" if nearly_full else "ok", about="memory", text=text)
 
 
 def _policy(about: Server) -> Finding:
@@ -173,88 +186,126 @@ async def _workers(admin: Admin) -> AsyncIterator[Finding]:
             yield Finding(level="warning", about=name, text=f"{text}; fine while a deploy is under way")
 
 
-async def audit(admin: Admin, queue: str) -> AsyncIterator[Finding]:
-    """Whether a queue is of one piece: each record in one list, each entry with a record, each lease with its job, the
-    tally as it should be. Jobs that move meanwhile are looked at once more before anything is said of them.
+async def audit(admin: Admin, queue: str, progress: Progress = lambda *_: None) -> AsyncIterator[Finding]:
+    """Whether a queue is of one piece: each record in one list, each entry with a record, each lease with its worker,
+    the tally as it should be. Jobs that move meanwhile are looked at once more before anything is said of them.
     """
     keys = admin.store.keys(queue)
     lost, twice, tally = [], [], Counter[str]()
+    number, looked_at = (await admin.store.run(calls.counts(keys))).total, 0
+    progress(queue, 0, number)
     try:
-        async for job_id, raw in _records(admin, keys):
-            states = await _states(admin, keys, job_id)
-            if len(states) != 1:
-                states = await _states(admin, keys, job_id)
-            if not states and await _is_there(admin, keys, job_id):
-                lost.append(job_id)
-            elif len(states) > 1:
-                twice.append(job_id)
-            if len(states) == 1 and (tenant := decode_record(raw).tenant):
-                tally[f"{states[0].value}|{tenant}"] += 1
+        async for some in _records(admin, keys):
+            for job_id, states in (await _settled(admin, keys, list(some))).items():
+                lost += [] if states else [job_id]
+                twice += [job_id] if len(states) > 1 else []
+                if len(states) == 1 and (tenant := decode_record(some[job_id]).tenant):
+                    tally[f"{states[0].value}|{tenant}"] += 1
+            looked_at += len(some)
+            progress(queue, looked_at, max(number, looked_at))
         empty = [job_id async for job_id in _without_record(admin, keys)]
+        orphans = [job_id async for job_id in _without_worker(admin, keys)]
+        wrong = await _tally_differs(admin, keys, tally)
     except StoreError as error:
         yield Finding(level="error", about=f"queue {queue}", text=str(error))
         return
-    for ids, what in (
-        (lost, "jobs have a record and are in no list: they would never run"),
-        (twice, "jobs are in two lists at once"),
-        (empty, "entries stand in a list without a record"),
+    about = f"queue {queue}"
+    for level, ids, what in (
+        ("error", lost, "jobs have a record and are in no list, so they would never run"),
+        ("error", twice, "jobs are in two lists at once"),
+        ("error", empty, "entries stand in a list without a record"),
+        (
+            "warning",
+            orphans,
+            "jobs are leased by workers that are gone; a worker of the queue takes them over",
+        ),
     ):
         if ids:
-            yield Finding(
-                level="error",
-                about=f"queue {queue}",
-                text=f"{len(ids):,} {what} ({', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''})",
-            )
+            names = ", ".join(ids[:3]) + (" ..." if len(ids) > 3 else "")
+            yield Finding(level=level, about=about, text=f"{what}: {len(ids):,} ({names})")
     if not (lost or twice or empty):
-        yield Finding(level="ok", about=f"queue {queue}", text="every job is in its place")
-    wrong = await _tally_differs(admin, keys, tally)
+        yield Finding(level="ok", about=about, text="every job is in its place")
     if wrong:
         text = f"the counts by tenant are off for {', '.join(wrong[:3])}; they are right again when those jobs are gone"
-        yield Finding(level="warning", about=f"queue {queue}", text=text)
+        yield Finding(level="warning", about=about, text=text)
 
 
-async def _records(admin: Admin, keys: QueueKeys) -> AsyncIterator[tuple[str, bytes]]:
+async def _records(admin: Admin, keys: QueueKeys) -> AsyncIterator[dict[str, bytes]]:
+    """All records, some at a time; one may come twice while the queue changes."""
+    async for flat in _walk(admin, "HSCAN", keys["jobs"]):
+        yield {flat[at].decode(): flat[at + 1] for at in range(0, len(flat), 2)}
+
+
+async def _walk(admin: Admin, scan: str, key: str) -> AsyncIterator[list[bytes]]:
+    """A hash or a sorted set in bounded steps, names and values in turn."""
     cursor: object = b"0"
     while True:
-        cursor, flat = await admin.store.run(
-            calls.plain(["HSCAN", keys["jobs"], cursor, "COUNT", STEP], _scan)
-        )
-        for at in range(0, len(flat), 2):
-            yield flat[at].decode(), flat[at + 1]
+        cursor, flat = await admin.store.run(calls.plain([scan, key, cursor, "COUNT", STEP], _scan))
+        yield flat
         if cursor in (b"0", 0):
             return
 
 
-async def _states(admin: Admin, keys: QueueKeys, job_id: str) -> list[State]:
-    reads = [calls.command("ZSCORE", keys[part], job_id) for part in LISTS.values()]
-    replies = await admin.store.run_many(reads)
-    return [state for state, reply in zip(LISTS, replies, strict=True) if reply is not None]
+async def _settled(admin: Admin, keys: QueueKeys, ids: list[str]) -> dict[str, list[State]]:
+    """The states that jobs are in; those that are not in one are looked at again, since they may have moved."""
+    found = await _states(admin, keys, ids)
+    if odd := [job_id for job_id, states in found.items() if len(states) != 1]:
+        found |= await _states(admin, keys, odd)
+        gone = [job_id for job_id in odd if not found[job_id]]
+        there = await _there(admin, keys["jobs"], gone)
+        for job_id in gone:
+            if job_id not in there:
+                del found[job_id]
+    return found
 
 
-async def _is_there(admin: Admin, keys: QueueKeys, job_id: str) -> bool:
-    return bool(await admin.store.run(calls.command("HEXISTS", keys["jobs"], job_id)))
+async def _states(admin: Admin, keys: QueueKeys, ids: Sequence[str]) -> dict[str, list[State]]:
+    found: dict[str, list[State]] = {job_id: [] for job_id in ids}
+    for start in range(0, len(ids), STEP):
+        part = ids[start : start + STEP]
+        reads = [calls.plain(["ZMSCORE", keys[name], *part], _listed) for name in LISTS.values()]
+        for state, scores in zip(LISTS, await admin.store.run_many(reads), strict=True):
+            for job_id, score in zip(part, scores, strict=True):
+                if score is not None:
+                    found[job_id].append(state)
+    return found
+
+
+async def _there(admin: Admin, key: str, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that a hash has."""
+    replies = await admin.store.run_many([calls.command("HEXISTS", key, job_id) for job_id in ids])
+    return {job_id for job_id, reply in zip(ids, replies, strict=True) if reply}
 
 
 async def _without_record(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
     for part in (*LISTS.values(), "lease"):
-        scan = "HSCAN" if part == "lease" else "ZSCAN"
-        cursor: object = b"0"
-        while True:
-            cursor, flat = await admin.store.run(
-                calls.plain([scan, keys[part], cursor, "COUNT", STEP], _scan)
-            )
-            for job_id in flat[::2]:
-                if not await _is_there(admin, keys, job_id.decode()) and await _still(
-                    admin, keys, part, job_id
-                ):
-                    yield job_id.decode()
-            if cursor in (b"0", 0):
-                break
+        scan, read = ("HSCAN", "HEXISTS") if part == "lease" else ("ZSCAN", "ZSCORE")
+        async for flat in _walk(admin, scan, keys[part]):
+            ids = [job_id.decode() for job_id in flat[::2]]
+            there = await _there(admin, keys["jobs"], ids)
+            for job_id in ids:
+                if job_id in there:
+                    continue
+                still = await admin.store.run(calls.command(read, keys[part], job_id))
+                if still:
+                    yield job_id
 
 
-async def _still(admin: Admin, keys: QueueKeys, part: str, job_id: bytes) -> bool:
-    read = "HEXISTS" if part == "lease" else "ZSCORE"
-    return bool(await admin.store.run(calls.command(read, keys[part], job_id)))
+async def _without_worker(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
+    """Jobs whose lease is a worker's that does not report, and still is when one has looked again."""
+    async for flat in _walk(admin, "HSCAN", keys["lease"]):
+        alive = {report.id for report, is_alive in await admin.workers() if is_alive}
+        for name, lease in zip(flat[::2], flat[1::2], strict=True):
+            if _holder(lease) not in alive:
+                again = await admin.store.run(calls.command("HGET", keys["lease"], name))
+                if again == lease:
+                    yield name.decode()
+
+
+def _holder(lease: bytes) -> str:
+    """The worker of a lease: `nonce tenant worker since`, and a line with the reason of a stop."""
+    words = lease.partition(b"\n")[0].decode("utf-8", "replace").split(" ")
+    return words[2] if len(words) > 2 else ""
 
 
 async def _tally_differs(admin: Admin, keys: QueueKeys, counted: Counter[str]) -> list[str]:
@@ -270,6 +321,11 @@ def _scan(reply: object) -> tuple[object, list[bytes]]:
     assert isinstance(reply, (list, tuple))
     cursor, flat = reply
     return cursor, [part if isinstance(part, bytes) else str(part).encode() for part in flat]
+
+
+def _listed(reply: object) -> list[object]:
+    assert isinstance(reply, list)
+    return reply
 
 
 def _numbers(reply: object) -> dict[str, int]:

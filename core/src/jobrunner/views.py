@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from jobrunner.errors import PayloadError
+from jobrunner.fleet import WorkerReport
 from jobrunner.masking import MASK, masked
 from jobrunner.model import State
 from jobrunner.queue import Queue
@@ -51,7 +52,10 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """How the queues are: `healthy`, `degraded` or `unhealthy`, with what is wrong in plain words."""
+    """How the queues are, with what is wrong in plain words.
+
+    `unhealthy` is where work stands still, `degraded` where it is slow or will stand still, else `healthy`.
+    """
 
     status: str
     total_jobs: int
@@ -59,6 +63,12 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     failed_jobs: int
     problems: list[str]
     queues: list[QueueStats]
+
+
+class WorkerView(WorkerReport, frozen=True, kw_only=True, rename="camel", omit_defaults=False):
+    """A worker in a list: its last report, and whether that is recent."""
+
+    alive: bool
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -118,10 +128,14 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     score_at: int | None
     """When it is due, when its lease ends, or when it ended; null while it waits."""
     last_error: str = ""
+    cursor: str = ""
+    """The job's place in the list, for the page that begins after it."""
 
 
-def job_view(queue_name: str, job_id: str, found: Found, queue: Queue | None) -> JobView:
-    """A job as it may be seen."""
+def job_view(
+    queue_name: str, job_id: str, found: Found, queue: Queue | None, *, reveal: bool = False
+) -> JobView:
+    """A job as it may be seen; `reveal` as in `masked_payload`."""
     record = decode_record(found.record or b'[0,0,"",0,null]')
     counts = decode_counts(found.attempts)
     score = int(next(iter(found.scores.values()), 0))
@@ -150,7 +164,7 @@ def job_view(queue_name: str, job_id: str, found: Found, queue: Queue | None) ->
         cancel_reason=reason,
         version=record.version,
         headers=record.headers or {},
-        payload=masked_payload(record, queue),
+        payload=masked_payload(record, queue, reveal=reveal),
         result=msgspec.json.decode(results[-1].value) if results else None,
         progress=progress,
         progress_message=message,
@@ -178,6 +192,7 @@ def job_summary(
         enqueued_at=record.at_ms,
         score_at=None if state is State.WAITING else int(score),
         last_error=error,
+        cursor=f"{score:.0f}:{job_id}",
     )
 
 
@@ -186,22 +201,35 @@ def _under_way(state: State | None) -> int:
     return 1 if state in (State.ACTIVE, State.COMPLETED) else 0
 
 
-def masked_payload(record: Record, queue: Queue | None) -> object:
-    """A payload with its secrets masked; hidden whole where nobody here knows which they are."""
+def masked_payload(record: Record, queue: Queue | None, *, reveal: bool = False) -> object:
+    """A payload with its secrets masked; hidden whole where nobody here knows which they are.
+
+    Args:
+        record: The job.
+        queue: Its queue, where the plugin is installed.
+        reveal: Show what would be hidden whole. Fields that are known to be secret stay masked.
+    """
     if queue is None:
-        return f"{MASK} (install the queue's plugin to see it)"
-    plain = msgspec.json.decode(record.payload)
-    if record.version != queue.version:
-        return (
-            plain
-            if not queue.has_secrets
-            else f"{MASK} (payload version {record.version}, and this plugin knows {queue.version})"
+        hidden = "install the queue's plugin to see it"
+    elif record.version != queue.version:
+        hidden = (
+            f"payload version {record.version}, and this plugin knows {queue.version}"
+            if queue.has_secrets
+            else ""
         )
-    try:
-        queue.codec.decode(record.payload)
-    except PayloadError as error:
-        return f"{MASK} (it does not fit the queue: {error.field or 'payload'}: {error.problem})"
-    return masked(plain, queue.payload)
+    else:
+        try:
+            queue.codec.decode(record.payload)
+        except PayloadError as error:
+            hidden = f"it does not fit the queue: {error.field or 'payload'}: {error.problem}"
+        else:
+            return masked(msgspec.json.decode(record.payload), queue.payload)
+    return f"{MASK} ({hidden})" if hidden and not reveal else msgspec.json.decode(record.payload)
+
+
+def worker_view(report: WorkerReport, *, alive: bool) -> WorkerView:
+    """A worker as a list has it."""
+    return WorkerView(**msgspec.structs.asdict(report), alive=alive)
 
 
 def queue_stats(

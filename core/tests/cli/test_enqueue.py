@@ -65,8 +65,8 @@ def test_payload_that_is_too_large_is_refused(desk):
 def test_unknown_queue_and_plugin_are_named(desk):
     """A typo must not make a queue that nobody serves."""
     queue = desk.run("enqueue", "parcel.delivr", "{}")
-    plugin = desk.run("run", "--plugin", "parcels")
-    file = desk.run("run", "--plugin", "./parcels.py")
+    plugin = desk.process("run", "--plugin", "parcels")
+    file = desk.process("run", "--plugin", "./parcels.py")
 
     assert (queue.status, plugin.status, file.status) == (2, 2, 2)
     assert "'parcel.delivr'" in queue.error
@@ -125,6 +125,20 @@ def test_lines_come_from_standard_input_and_ids_from_a_field(desk):
     assert "nope: missing" in none.err
 
 
+def test_id_that_stands_in_two_lines_of_a_file_is_found_before_anything_is_sent(desk):
+    """The store would refuse the second, with half of the file in; the same job twice is one job."""
+    path = desk.file("jobs.jsonl", [good(1), good(2), good(1), good(1, how="other")])
+
+    bad = desk.run("enqueue", "parcel.deliver", "--file", path, "--id-field", "number")
+    part = desk.run("enqueue", "parcel.deliver", "--file", path, "--id-field", "number", "--partial")
+
+    assert bad.status == 2
+    assert "line 4: number: line 1 has this id with another payload" in bad.err
+    assert "1 of 4 lines are bad; nothing was enqueued" in bad.error
+    assert part.status == 1
+    assert desk.stats()["total"] == 2
+
+
 def test_full_queue_says_how_many_went_in_and_running_again_goes_on(desk):
     """The cap is 1,000: three batches of 300 fit, the fourth is refused whole."""
     path = desk.file("jobs.jsonl", [good(number) for number in range(1300)])
@@ -141,7 +155,7 @@ def test_delayed_job_is_left_by_a_burst(desk):
     """A burst waits for retries, not for what a producer scheduled; it says how many are left."""
     desk.run("enqueue", "parcel.deliver", json.dumps(good(1)), "--delay", "3600")
 
-    done = desk.run("run", "--burst", "--log-level", "error")
+    done = desk.process("run", "--burst", "--log-level", "error")
 
     assert done.status == 0
     assert "1 job scheduled for later" in done.err

@@ -1,7 +1,13 @@
 """Looking at queues and jobs, and moving jobs by hand."""
 
+import contextlib
 import json
+import os
+import pty
 import re
+import subprocess
+import sys
+import termios
 
 
 def test_stats_queues_and_health_agree(desk):
@@ -17,7 +23,7 @@ def test_stats_queues_and_health_agree(desk):
     assert table[0].split() == ["queue", "plugin", "priority", "concurrency", "workers", "jobs"]
     health = desk.run("health", "--json")
     assert health.status == 1
-    assert health.json["status"] == "degraded"
+    assert health.json["status"] == "unhealthy"
     assert "no worker" in health.json["problems"][0]
 
 
@@ -50,7 +56,7 @@ def test_fail_on_failed_tells_by_the_exit_status(desk):
     """A burst in a pipeline should be able to break the build."""
     desk.enqueue(how="discard")
 
-    done = desk.run("run", "--burst", "--fail-on-failed", "--log-level", "error")
+    done = desk.process("run", "--burst", "--fail-on-failed", "--log-level", "error")
 
     assert done.status == 1
     assert "1 job failed" in done.err
@@ -95,7 +101,7 @@ def test_clear_asks_first_and_takes_one_state_or_all(desk):
     desk.burst()
     desk.enqueue(number=2)
 
-    asked = desk.run("clear", "parcel.deliver", text="n\n")
+    asked = desk.process("clear", "parcel.deliver", text="n\n")
     assert asked.status == 1
     assert "Delete 2 jobs of parcel.deliver?" in asked.err
     one = desk.run("clear", "parcel.deliver", "--status", "completed", "--yes", "--json")
@@ -107,8 +113,6 @@ def test_clear_asks_first_and_takes_one_state_or_all(desk):
 
 def test_running_worker_is_listed_and_a_running_job_is_cancelled(desk, start_process):
     """The handler is told within seconds, and the reason is kept."""
-    import sys
-
     job_id = desk.enqueue(how="long")
     worker = start_process(
         [sys.executable, "-m", "jobrunner", "run", "--log-format", "json", "--log-level", "debug"],
@@ -143,10 +147,10 @@ def test_doctor_finds_what_was_planted(desk, store_server):
 
     assert done.status == 1
     texts = [finding["text"] for finding in done.json if finding["level"] == "error"]
-    assert any(re.search(rf"1 jobs have a record and are in no list.*{job_id}", text) for text in texts), (
+    assert any(re.search(rf"have a record and are in no list.*: 1 \({job_id}\)", text) for text in texts), (
         texts
     )
-    assert any("without a record (ghost)" in text for text in texts), texts
+    assert any("without a record: 1 (ghost)" in text for text in texts), texts
 
 
 def test_doctor_names_the_eviction_policy_and_run_refuses(desk, store_server):
@@ -154,8 +158,8 @@ def test_doctor_names_the_eviction_policy_and_run_refuses(desk, store_server):
     store_server.client().config_set("maxmemory-policy", "allkeys-lru")
     try:
         done = desk.run("doctor", "--quick")
-        refused = desk.run("run", "--burst")
-        allowed = desk.run("run", "--burst", "--log-level", "error", JOBRUNNER_ALLOW_EVICTION="1")
+        refused = desk.process("run", "--burst")
+        allowed = desk.process("run", "--burst", "--log-level", "error", JOBRUNNER_ALLOW_EVICTION="1")
     finally:
         store_server.client().config_set("maxmemory-policy", "noeviction")
 
@@ -164,3 +168,117 @@ def test_doctor_names_the_eviction_policy_and_run_refuses(desk, store_server):
     assert "allkeys-lru" in refused.error
     assert "noeviction" in refused.error
     assert allowed.status == 0
+
+
+def test_health_tells_what_stands_still_from_what_will(desk):
+    """A page at night is for work that stands still; a delayed job has time."""
+    desk.run("enqueue", "parcel.deliver", json.dumps({"tenantId": "t1", "number": 1}), "--delay", "900")
+    degraded = desk.run("health", "--json")
+    desk.burst()
+    desk.run("clear", "parcel.deliver", "--yes")
+    healthy = desk.run("health")
+
+    assert (degraded.status, degraded.json["status"]) == (1, "degraded")
+    assert "1 job is delayed" in degraded.json["problems"][0]
+    assert (healthy.status, healthy.out.split(":")[0]) == (0, "healthy")
+
+
+def test_pages_go_on_by_cursor_while_jobs_come_and_go(desk):
+    """A page by number would leave out a job for each one that ran meanwhile."""
+    ids = [desk.enqueue(number=number) for number in range(5)]
+    first = desk.run("jobs", "list", "parcel.deliver", "--limit", "2", "--json")
+    assert desk.run("jobs", "remove", "parcel.deliver", *ids[:2]).status == 0
+
+    after = first.json[-1]["cursor"]
+    second = desk.run("jobs", "list", "parcel.deliver", "--limit", "2", "--after", after, "--json")
+    last = desk.run(
+        "jobs", "list", "parcel.deliver", "--limit", "2", "--after", second.json[-1]["cursor"], "--json"
+    )
+
+    pages = [[job["id"] for job in page.json] for page in (first, second, last)]
+    assert pages == [ids[:2], ids[2:4], ids[4:]]
+    assert f"--after {after}" in first.err
+    assert last.err == ""
+    wrong = desk.run("jobs", "list", "parcel.deliver", "--after", "nonsense")
+    assert (wrong.status, "is no cursor" in wrong.error) == (2, True)
+
+
+def test_explain_tells_the_place_in_line_and_who_serves(desk):
+    """The first question of support: when is it my customer's turn?"""
+    desk.enqueue(number=1)
+    job_id = desk.enqueue(number=2)
+
+    told = desk.run("jobs", "explain", "parcel.deliver", job_id).out
+
+    assert "it is number 2 in line of 2 jobs" in told
+    assert "no live worker serves the queue" in told
+
+
+def test_payload_that_nobody_here_knows_is_hidden_until_it_is_asked_for(desk):
+    """Without the plugin nobody can tell which fields are secret; with it they stay masked, asked or not."""
+    job_id = desk.enqueue(token="sesame-open-9")
+    desk.process("run", "--burst", "--log-level", "error")
+
+    hidden = desk.run("jobs", "show", "parcel.deliver", job_id, JOBRUNNER_PLUGINS="")
+    asked = desk.run("jobs", "show", "parcel.deliver", job_id, "--reveal", JOBRUNNER_PLUGINS="")
+    masked = desk.run("jobs", "show", "parcel.deliver", job_id, "--reveal")
+
+    assert "sesame" not in hidden.out
+    assert "install the queue's plugin" in hidden.out
+    assert "sesame-open-9" in asked.out
+    assert "sesame" not in masked.out
+
+
+def test_lease_of_a_worker_that_is_gone_is_found(desk, start_process, store_server):
+    """Where no other worker serves the queue, such a job would stay active with nobody to say why."""
+    job_id = desk.enqueue(how="long")
+    words = [sys.executable, "-m", "jobrunner", "run", "--log-format", "json", "--log-level", "debug"]
+    worker = start_process(words, env=desk.environ, cwd=desk.folder)
+    worker.wait_for_line("job.started")
+    alive = desk.run("workers", "--json").json
+    runs = desk.run("jobs", "explain", "parcel.deliver", job_id).out
+
+    worker.kill()
+    worker.wait()
+    store_server.client().delete("jr:{!fleet}:workers")  # as after a minute
+
+    found = desk.run("doctor", "--json").json
+    texts = [one["text"] for one in found if one["level"] == "warning"]
+    assert [(one["alive"], one["running"], one["failed"]) for one in alive] == [
+        (True, alive[0]["running"], 0)
+    ]
+    assert f"it runs on {alive[0]['id']}, attempt 1" in runs
+    assert any("leased by workers that are gone" in text and job_id in text for text in texts), texts
+    assert "has not reported lately" in desk.run("jobs", "explain", "parcel.deliver", job_id).out
+
+
+def test_table_fits_a_narrow_terminal_without_breaking_a_word(desk):
+    """At 80 columns a table of eleven columns leaves out what is nought; an id can still be copied whole."""
+    job_id = desk.enqueue(how="fail")
+    desk.burst()
+
+    stats = at_terminal(desk, 60, "stats")
+    listed = at_terminal(desk, 80, "jobs", "list", "parcel.deliver", "--state", "failed")
+
+    assert [line.split() for line in stats] == [["queue", "failed"], ["parcel.deliver", "1"]]
+    assert listed[1].split()[0] == job_id
+    assert "priority" in listed[0]
+    assert "ValueError: broken" in listed[1]
+
+
+def at_terminal(desk, columns, *words):
+    """The lines that a command shows at a terminal of so many columns, without their colours."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, columns))
+    command = [sys.executable, "-m", "jobrunner", *words]
+    environ = desk.environ | {"TERM": "xterm"}
+    environ.pop("COLUMNS", None)
+    with subprocess.Popen(command, env=environ, cwd=desk.folder, stdin=theirs, stdout=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal's other end is closed
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()]

@@ -105,3 +105,40 @@ def test_supervisor_that_is_killed_leaves_no_worker(desk, supervised):
     os.kill(process.pid, signal.SIGKILL)
 
     wait_for(process, "worker.stopped", 2)
+
+
+def test_failed_job_breaks_the_build_with_several_workers_too(desk):
+    """A worker that ends a burst with 1 has told something; it did not die."""
+    desk.enqueue(how="discard")
+
+    done = desk.process("run", "--burst", "--fail-on-failed", "--processes=2", "--log-level", "info")
+
+    assert done.status == 1
+    assert "1 job failed" in done.err
+    assert "worker.restarted" not in done.out
+
+
+def test_stop_while_a_worker_waits_for_its_restart_ends_at_once(desk, supervised):
+    """A worker that was to come back must not come back after all were told to stop."""
+    process = supervised()
+    wait_for(process, "worker.started", 2)
+    os.kill(workers(process)[0], signal.SIGKILL)
+    wait_for(process, "worker.restarted", 1)
+
+    process.terminate()
+
+    assert process.wait() == 0
+    assert process.output().count('"event":"worker.stopped"') >= 1
+
+
+def test_worker_that_dies_after_sigusr1_is_not_replaced(desk, supervised):
+    """No more jobs were to be taken, and a new worker would take some."""
+    process = supervised()
+    wait_for(process, "worker.started", 2)
+
+    os.kill(process.pid, signal.SIGUSR1)
+    for pid in workers(process).values():
+        os.kill(pid, signal.SIGKILL)
+
+    assert process.wait() == 1
+    assert "worker.restarted" not in process.output()

@@ -1,12 +1,16 @@
 """Wrong use: one line that says what to do, and the right exit status."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 
 def test_store_that_cannot_be_reached_is_status_3_and_offers_the_embedded_one(desk):
     """With nothing configured, a newcomer is told of the server that comes in a wheel."""
     away = desk.run("stats", REDIS_URL="redis://127.0.0.1:1/0")
-    nothing = desk.run("run", REDIS_URL=None, REDIS_HOST=None)
+    nothing = desk.process("run", REDIS_URL=None, REDIS_HOST=None)
 
     assert away.status == 3
     assert "cannot be reached" in away.error
@@ -27,7 +31,7 @@ def test_store_that_cannot_be_reached_is_status_3_and_offers_the_embedded_one(de
 )
 def test_wrong_variable_is_named(desk, variable, value):
     """Who reads the line must know which of fifty variables it is."""
-    done = desk.run("run", "--burst", **{variable: value})
+    done = desk.process("run", "--burst", **{variable: value})
 
     assert done.status == 2
     assert done.error.startswith(f"{variable}: ") or variable == "JOBRUNNER_PREFIX"
@@ -46,7 +50,7 @@ def test_broken_plugin_does_not_hide_the_others(desk):
     (desk.folder / "broken.py").write_text("raise RuntimeError('no good')\n")
 
     listed = desk.run("plugins", "list", JOBRUNNER_PLUGINS="./parcel.py,./broken.py")
-    fatal = desk.run("run", "--burst", "--plugin", "./broken.py")
+    fatal = desk.process("run", "--burst", "--plugin", "./broken.py")
 
     assert listed.status == 1
     assert "parcel.deliver" in listed.out
@@ -96,8 +100,8 @@ def test_env_file_is_read_and_a_bad_line_is_named(desk):
     )
     (desk.folder / "bad.env").write_text("QUEUE_CONCURRENCY=4\nnot a line\n")
 
-    good = desk.run("--env-file", "good.env", "run", "--burst")
-    bad = desk.run("--env-file", "bad.env", "run", "--burst")
+    good = desk.process("--env-file", "good.env", "run", "--burst")
+    bad = desk.process("--env-file", "bad.env", "run", "--burst")
 
     assert (good.status, good.out) == (0, "")
     assert bad.status == 2
@@ -106,10 +110,7 @@ def test_env_file_is_read_and_a_bad_line_is_named(desk):
 
 def test_help_names_every_command_without_importing_a_store(desk):
     """Help must be quick, and commands of other distributions must be in it."""
-    import subprocess
-    import sys
-
-    done = desk.run("--help")
+    done = desk.process("--help")
     loaded = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "jobrunner", "--help"],
         env=desk.environ,
@@ -134,3 +135,109 @@ def test_plugins_show_and_schema_tell_what_a_producer_needs(desk):
     assert "queue parcel.deliver" in shown.out
     assert "number" in str(schema)
     assert named[0]["queues"][0]["concurrency"] == 3
+
+
+def test_debug_shows_where_and_keeps_the_exit_status(desk):
+    """A script that tells statuses apart must not break when somebody looks closer."""
+    away = {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = desk.process("--debug", "stats", **away)
+
+    assert done.status == 3
+    assert "Traceback" in done.err
+    assert done.err.splitlines()[-1].startswith("error: Redis cannot be reached")
+
+
+def test_number_of_seconds_that_is_none_is_refused(desk):
+    """`nan` is neither below a bound nor above it, and no wait for it would ever end."""
+    grace = desk.process("run", "--burst", "--grace", "nan")
+    delay = desk.run("enqueue", "parcel.deliver", "{}", "--delay", "nan")
+
+    assert (grace.status, delay.status) == (2, 2)
+    assert "'nan' is not a number of seconds" in grace.error
+    assert "'nan' is not a number of seconds" in delay.error
+
+
+def test_check_tells_of_every_plugin(desk):
+    """One that is broken must not hide what is wrong with the next."""
+    (desk.folder / "broken.py").write_text("raise RuntimeError('no good')\n")
+    odd = "from jobrunner import hookimpl\nimport parcel\n\n@hookimpl\ndef jobrunner_queues():\n"
+    odd += "    return parcel.jobrunner_queues()\n\n@hookimpl\ndef jobrunner_wrap_handler(queue, handler):\n"
+    (desk.folder / "odd.py").write_text(odd + "    raise ZeroDivisionError('a wrapper of its own')\n")
+    (desk.folder / "other.py").write_text(
+        "from jobrunner import hookimpl\n\n@hookimpl\ndef jobrunner_queues():\n    return []\n"
+    )
+
+    words = ("plugins", "check", "./broken.py", "./odd.py", "./other.py")
+    done, listed = desk.process(*words), desk.process(*words, "--json").json
+
+    assert done.status == 1
+    assert "sound  plugin other" in done.out
+    assert [line.split()[2] for line in done.err.splitlines()] == ["broken", "odd:"], done.err
+    assert "a wrapper of its own" in done.err
+    assert {one["name"]: one["sound"] for one in listed} == {
+        "other": True,
+        "./broken.py": False,
+        "odd": False,
+    }
+
+
+@pytest.fixture
+def other_distribution(desk):
+    """Bring a distribution with two commands, one of which cannot be imported."""
+    place = desk.folder / "site"
+    facts = place / "acme_ops-1.2.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: acme-ops\nVersion: 1.2\nSummary: Operations.\n"
+    )
+    (facts / "entry_points.txt").write_text(
+        "[jobrunner.commands]\ngreet = acme_ops:greet\nbroken = acme_broken:broken\nnone = acme_ops:NAME\n"
+    )
+    (place / "acme_ops.py").write_text(
+        'import sys\nimport click\n\nprint("acme was imported", file=sys.stderr)\nNAME = "acme"\n\n\n'
+        '@click.command()\n@click.argument("name")\ndef greet(name: str) -> int:\n'
+        '    """Greet somebody."""\n    click.echo(f"Hello {name}")\n    return 1\n'
+    )
+    (place / "acme_broken.py").write_text("raise RuntimeError('no good')\n")
+    paths = [str(place), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def test_command_of_another_distribution_is_listed_without_importing_it_and_run(desk, other_distribution):
+    """Whoever installs it finds it in the help, and a slow import is paid for by those who call it."""
+    listed = desk.process("--help", **other_distribution)
+    done = desk.process("greet", "Ada", **other_distribution)
+
+    assert "acme was imported" not in listed.err
+    assert "greet " in listed.out
+    assert (done.status, done.out) == (1, "Hello Ada\n")
+
+
+def test_command_of_another_distribution_that_is_broken_is_blamed_by_name(desk, other_distribution):
+    """It must not take the others down, and its owner must be known."""
+    listed = desk.process("--help", **other_distribution)
+    broken = desk.process("broken", **other_distribution)
+    none = desk.process("none", **other_distribution)
+    unknown = desk.process("brokn", **other_distribution)
+
+    assert listed.status == 0
+    assert "broken " in listed.out
+    assert (broken.status, none.status, unknown.status) == (1, 1, 2)
+    assert "the command broken (acme-ops 1.2) cannot be imported: RuntimeError: no good" in broken.error
+    assert "is not a click command" in none.error
+    assert "No such command 'brokn'" in unknown.error
+
+
+def test_plugin_is_a_module_of_this_folder_and_hides_nothing_that_is_installed(desk):
+    """Who tries something has it in a folder; a file there that is named like one of Python's must not matter."""
+    (desk.folder / "queue.py").write_text("raise RuntimeError('in the place of another')\n")
+    desk.enqueue()
+
+    script = [sys.executable, "-P", "-m", "jobrunner"]  # as the installed script
+    words = ["run", "--plugin", "parcel", "--burst", "--processes", "2", "--log-level", "warning"]
+    done = subprocess.run(
+        [*script, *words], env=desk.environ, cwd=desk.folder, capture_output=True, text=True, timeout=60
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert desk.stats()["completed"] == 1

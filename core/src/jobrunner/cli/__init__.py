@@ -1,12 +1,13 @@
 """The command line `jobrunner`. Commands are imported when they are used, so that help is quick.
 
-Errors are one line that says what to do; a traceback only with `--debug`.
+Here stands which commands there are, and nothing of what they do.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import importlib
 import importlib.machinery
 import importlib.metadata
@@ -16,8 +17,8 @@ from pathlib import Path
 
 import click
 
+from jobrunner.cli.errors import ended
 from jobrunner.cli.scene import Scene
-from jobrunner.errors import JobrunnerError, StoreError
 
 GROUP = "jobrunner.commands"
 """The entry-point group of commands that other distributions bring."""
@@ -99,56 +100,14 @@ def cli(ctx: click.Context, *, embedded: bool, env_file: str | None, debug: bool
 
     The store is REDIS_URL (or REDIS_HOST, REDIS_PORT ...); every setting is an environment variable.
     """
-    ctx.obj = Scene.from_options(os.environ, embedded=embedded, env_file=env_file, debug=debug)
+    del debug  # looked for by `main`, since an error may come before the options are read
+    ctx.obj = Scene.from_options(os.environ, embedded=embedded, env_file=env_file)
 
 
 def main() -> None:
     """Run the command line and exit with its status: 0 done, 1 failed, 2 wrong usage, 3 the store cannot be used."""
-    sys.exit(_run())
-
-
-def _run() -> int:
-    debug = "--debug" in sys.argv[1:]
-    try:
-        status = cli.main(prog_name="jobrunner", standalone_mode=False)
-        return status if isinstance(status, int) else 0
-    except click.exceptions.Exit as exit_:
-        return int(exit_.exit_code)
-    except click.Abort:
-        return _say("aborted", 1)
-    except click.UsageError as error:
-        if error.ctx is not None:
-            click.echo(error.ctx.get_usage(), err=True)
-        return _say(error.format_message(), 2)
-    except click.ClickException as error:
-        return _say(error.format_message(), error.exit_code)
-    except JobrunnerError as error:
-        if debug:
-            raise
-        return _say(_with_offer(error), error.exit_status)
-    except BrokenPipeError:  # `jobrunner ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        if debug:
-            raise
-        return _say(f"{type(error).__name__}: {error} (this is a bug; --debug shows where)", 1)
-
-
-def _with_offer(error: JobrunnerError) -> str:
-    """An error's text on one line, and the embedded server where none was configured and none is there."""
-    text = " ".join(str(error).split())
-    configured = any(name in os.environ for name in ("REDIS_URL", "REDIS_HOST", "REDIS_PORT"))
-    if isinstance(error, StoreError) and "cannot be reached" in text and not configured:
-        text += "; set REDIS_URL, or try `jobrunner --embedded ...`, which brings its own server"
-    return text
-
-
-def _say(text: str, status: int) -> int:
-    click.echo(click.style("error: ", fg="red", bold=True) + text, err=True)
-    return status
+    run = functools.partial(cli.main, prog_name="jobrunner", standalone_mode=False)
+    sys.exit(ended(run, debug="--debug" in sys.argv[1:]))
 
 
 def _import(target: str) -> click.Command:

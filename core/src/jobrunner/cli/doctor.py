@@ -23,9 +23,10 @@ async def doctor(scene: Scene, *, quick: bool, as_json: bool) -> int:
     findings: list[Finding] = []
     click.echo(f"store {scene.address.masked()}", err=as_json)
 
-    def progress(queue: str) -> None:
+    def progress(queue: str, looked_at: int, number: int) -> None:
         if sys.stderr.isatty():
-            click.echo(f"looking at {queue} ...\r", err=True, nl=False)
+            text = f"looking at {queue}: {looked_at:,} of {number:,} jobs" if looked_at < number else ""
+            click.echo(f"\r\033[K{text}", err=True, nl=False)
 
     async with scene.admin() as admin:
         async for finding in examine(admin, deep=not quick, progress=progress):

@@ -13,8 +13,10 @@ import msgspec
 
 from jobrunner.cli.output import counted, json_option, print_json
 from jobrunner.cli.scene import Scene, pass_scene
+from jobrunner.cli.seconds import Seconds
 from jobrunner.drafting import Draft, Options
 from jobrunner.errors import InvalidNameError, PayloadError
+from jobrunner.record import decode_record
 from jobrunner.store.connect import open_sync_store
 from jobrunner.sync_client import SyncClient
 
@@ -41,7 +43,7 @@ class Line(msgspec.Struct, frozen=True):
 @click.argument("queue")
 @click.argument("payload", required=False, metavar="[JSON]")
 @click.option("--file", "path", metavar="FILE", help="A JSON object a line; - reads standard input.")
-@click.option("--delay", type=click.FloatRange(0), help="Seconds before the job may start.")
+@click.option("--delay", type=Seconds(0), help="Seconds before the job may start.")
 @click.option(
     "--priority", type=click.IntRange(0, 100), help="0 to 100, higher first; the queue's by default."
 )
@@ -159,6 +161,7 @@ def _checked(
     bad: list[tuple[int, str]] = []
     blank = 0
     seen: Counter[bytes] = Counter()
+    first: dict[str, Line] = {}
     for number, raw in enumerate(lines, start=1):
         text = raw.strip()
         if not text:
@@ -168,7 +171,9 @@ def _checked(
             payload = _parsed(queue, text)
             job_id = _line_id(queue, text, payload, id_field, seen)
             own = msgspec.structs.replace(options, job_id=job_id)
-            good.append(Line(number, client.draft(queue, payload, own)))
+            line = Line(number, client.draft(queue, payload, own))
+            _refuse_other(queue, id_field, line, first.setdefault(job_id, line))
+            good.append(line)
         except PayloadError as error:
             bad.append((number, f"{error.field}: {error.problem}" if error.field else error.problem))
         except InvalidNameError as error:
@@ -190,6 +195,17 @@ def _line_id(
     return f"line-{hashlib.sha256(digest + str(seen[digest]).encode()).hexdigest()[:32]}"
 
 
+def _refuse_other(queue: str, id_field: str | None, line: Line, first: Line) -> None:
+    """Refuse a line that has the id of one before it, and is not the same job: the store would, half way through."""
+    if id_field is not None and line is not first and _mark(line) != _mark(first):
+        raise PayloadError(queue, id_field, f"line {first.number} has this id with another payload")
+
+
+def _mark(line: Line) -> str:
+    """The fingerprint that the store tells jobs of one id apart by."""
+    return decode_record(b"[0," + line.draft.job.record).fingerprint
+
+
 def _sent(client: SyncClient, queue: str, drafts: list[Draft]) -> int:
     """Send all of it, with a progress bar at a terminal for what takes longer; how many jobs are new."""
     created, sent = 0, 0
@@ -199,10 +215,16 @@ def _sent(client: SyncClient, queue: str, drafts: list[Draft]) -> int:
         file=sys.stderr,
         hidden=not sys.stderr.isatty() or len(drafts) < 1000,
     ) as bar:
-        for fresh, size in client.send_drafts(drafts):
-            created += fresh
-            sent += size
-            bar.update(size)
+        try:
+            for fresh, size in client.send_drafts(drafts):
+                created += fresh
+                sent += size
+                bar.update(size)
+        except KeyboardInterrupt:
+            click.echo(
+                f"\nstopped: {counted(sent, 'job')} went in; running it again doubles nothing", err=True
+            )
+            raise
     return created
 
 

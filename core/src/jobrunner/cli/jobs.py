@@ -26,14 +26,24 @@ def jobs() -> None:
 @click.option("--state", type=click.Choice(STATES), default="waiting", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @click.option("--skip", type=click.IntRange(0), default=0, help="Leave out so many first.")
+@click.option(
+    "--after", metavar="CURSOR", default="", help="Go on after the page that ended with this cursor."
+)
 @json_option()
 @pass_scene
 @asynchronous
-async def list_(scene: Scene, *, queue: str, state: str, limit: int, skip: int, as_json: bool) -> int:
-    """List the jobs of a state: those that wait in the order they will run, the others newest first."""
+async def list_(
+    scene: Scene, *, queue: str, state: str, limit: int, skip: int, after: str, as_json: bool
+) -> int:
+    """List the jobs of a state: those that wait in the order they will run, the others newest first.
+
+    A page that is full tells on standard error how to go on; with --json each job has its cursor.
+    """
     async with scene.admin() as admin:
         await admin.check_known(queue)
-        found = await admin.page(queue, State(state), start=skip, limit=limit)
+        found = await admin.page(queue, State(state), start=skip, limit=limit, after=after)
+    if len(found) == limit:
+        click.echo(f"there may be more: --after {found[-1].cursor}", err=True)
     if as_json:
         print_json(found)
         return 0
@@ -53,20 +63,26 @@ async def list_(scene: Scene, *, queue: str, state: str, limit: int, skip: int, 
         for one in found
     ]
     columns = ("id", "tenant", "priority", "attempt", "enqueued", label, "last error")
-    print_table(columns, rows, numbers=("priority", "attempt"), empty=f"{queue} has no {state} job")
+    numbers, empty = ("priority", "attempt"), f"{queue} has no {state} job"
+    print_table(columns, rows, numbers=numbers, folds="last error", empty=empty)
     return 0
 
 
-@jobs.command()
+@jobs.command(epilog="Examples:  jobrunner jobs show publish.dispatch ID   |   ... --json")
 @click.argument("queue")
 @click.argument("job_id", metavar="ID")
+@click.option(
+    "--reveal",
+    is_flag=True,
+    help="Show a payload that is hidden whole, since no plugin here tells what in it is secret.",
+)
 @json_option()
 @pass_scene
 @asynchronous
-async def show(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
+async def show(scene: Scene, *, queue: str, job_id: str, reveal: bool, as_json: bool) -> int:
     """Show everything that may be seen of one job; secrets are masked."""
     async with scene.admin() as admin:
-        job = await admin.job(queue, job_id)
+        job = await admin.job(queue, job_id, reveal=reveal)
     if as_json:
         print_json(job)
         return 0
@@ -98,7 +114,7 @@ async def show(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
     return 0
 
 
-@jobs.command()
+@jobs.command(epilog="Example:  jobrunner jobs explain publish.dispatch ID")
 @click.argument("queue")
 @click.argument("job_id", metavar="ID")
 @pass_scene
@@ -112,7 +128,7 @@ async def explain(scene: Scene, *, queue: str, job_id: str) -> int:
     return 0
 
 
-@jobs.command()
+@jobs.command(epilog="Example:  jobrunner jobs logs publish.dispatch ID --json")
 @click.argument("queue")
 @click.argument("job_id", metavar="ID")
 @json_option()
@@ -163,7 +179,7 @@ async def retry(scene: Scene, *, queue: str, ids: tuple[str, ...], state: str | 
         )
 
 
-@jobs.command()
+@jobs.command(epilog="Example:  jobrunner jobs promote publish.dispatch ID")
 @click.argument("queue")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @pass_scene
@@ -197,7 +213,7 @@ async def cancel(scene: Scene, *, queue: str, ids: tuple[str, ...], reason: str)
     return 0 if all(verdict in ("cancelled", "requested") for verdict in verdicts.values()) else 1
 
 
-@jobs.command()
+@jobs.command(epilog="Example:  jobrunner jobs remove publish.dispatch ID")
 @click.argument("queue")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @pass_scene
@@ -238,38 +254,50 @@ def _story(one: Happening) -> str:
 
 async def _reasons(admin: Admin, job: JobView) -> list[str]:
     """Why a job stands where it stands."""
-    (stats,) = await admin.stats([job.queue])
-    lines = []
+    last = job.history[-1] if job.history else None
     match job.state:
         case "waiting":
-            lines.append(
-                f"it waits in line with {stats.waiting:,} jobs of {job.queue}; the first has waited for {span(stats.oldest_waiting_ms)}"
-            )
-            if stats.paused:
-                lines.append(f"the queue is paused: `jobrunner resume {job.queue}` lets it go on")
-            if not stats.workers:
-                lines.append("no live worker serves the queue: start one with `jobrunner run`")
-            else:
-                lines.append(f"{stats.workers} workers serve the queue, and {stats.active:,} jobs run")
-        case "delayed":
-            last = job.history[-1] if job.history else None
-            why = f"after {last.what}: {last.error_type or last.message}" if last else "as its producer asked"
-            lines.append(f"it is due at {when(job.due_at)}, {why}")
+            return await _why_it_waits(admin, job)
         case "active":
-            lines.append(
-                f"it runs on {job.worker}, attempt {job.attempt}; its lease ends at {when(job.lease_until)} unless it is renewed"
-            )
-            if job.cancel_reason:
-                lines.append(f"it was asked to stop: {job.cancel_reason}")
+            return await _how_it_runs(admin, job)
+        case "delayed":
+            why = f"after {last.what}: {last.error_type or last.message}" if last else "as its producer asked"
+            return [f"it is due at {when(job.due_at)}, {why}"]
         case "parked":
-            lines.append(
-                f"it is held back: {job.history[-1].message if job.history else 'no reason is recorded'}"
-            )
+            return [f"it is held back: {last.message if last else 'no reason is recorded'}"]
         case "lost":
-            lines.append("it has a record and is in no list: `jobrunner doctor` looks for such jobs")
-        case _:
-            lines.append(f"it {job.state} at {when(job.ended_at)}")
-            last = job.history[-1] if job.history else None
-            if last and last.what != "result":
-                lines.append(_story(last))
+            return ["it has a record and is in no list: `jobrunner doctor` looks for such jobs"]
+        case "completed":
+            return [f"it completed at {when(job.ended_at)}"]
+        case _:  # failed or cancelled
+            ended = "it was cancelled at" if job.state == "cancelled" else "it failed at"
+            return [f"{ended} {when(job.ended_at)}", *([_story(last)] if last else [])]
+
+
+async def _why_it_waits(admin: Admin, job: JobView) -> list[str]:
+    (stats,) = await admin.stats([job.queue])
+    place = await admin.place(job.queue, job.id)
+    where = f"it is number {place + 1:,}" if place is not None else "it stood"
+    first = f"; the first has waited for {span(stats.oldest_waiting_ms)}" if stats.waiting else ""
+    lines = [f"{where} in line of {counted(stats.waiting, 'job')} that wait in {job.queue}{first}"]
+    if stats.paused:
+        lines.append(f"the queue is paused: `jobrunner resume {job.queue}` lets it go on")
+    if stats.workers:
+        serve = f"{stats.workers} workers serve" if stats.workers > 1 else "1 worker serves"
+        lines.append(f"{serve} the queue, and {stats.active:,} of its jobs run now")
+    else:
+        lines.append("no live worker serves the queue: start one with `jobrunner run`")
     return lines
+
+
+async def _how_it_runs(admin: Admin, job: JobView) -> list[str]:
+    until = when(job.lease_until)
+    if any(alive and report.id == job.worker for report, alive in await admin.workers()):
+        lines = [f"it runs on {job.worker}, attempt {job.attempt}; its lease ends at {until} unless renewed"]
+    else:
+        worker = job.worker or "a worker"
+        lines = [
+            f"it was reserved by {worker}, which has not reported lately",
+            f"its lease ends at {until}; then another worker of the queue takes it over",
+        ]
+    return lines + ([f"it was asked to stop: {job.cancel_reason}"] if job.cancel_reason else [])

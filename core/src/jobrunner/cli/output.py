@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import click
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 C = TypeVar("C", bound=Callable[..., object])
+
+FOLDED = 20
+"""Columns that a text which folds gets at the least; under that it is a ladder of letters."""
 
 PIPE_WIDTH = 10_000
 """Columns of a table in a pipe: it is for programs, and is never wrapped."""
@@ -29,7 +33,12 @@ def print_json(value: object) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = ""
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: Sequence[str] = (),
+    folds: str = "",
+    empty: str = "",
 ) -> None:
     """Print rows under their columns.
 
@@ -37,6 +46,7 @@ def print_table(
         columns: The headings.
         rows: A value a column.
         numbers: The headings whose values stand at the right.
+        folds: The heading whose values are folded where a terminal is too narrow.
         empty: Printed where there is no row.
     """
     listed = [[_text(value) for value in row] for row in rows]
@@ -44,21 +54,53 @@ def print_table(
         click.echo(empty, err=True)
         return
     console = stdout()
-    if not console.is_terminal:  # plain columns that line up, nothing else
-        widths = [max(len(column), *[len(row[at]) for row in listed]) for at, column in enumerate(columns)]
-        for row in [list(columns), *listed]:
-            cells = [
-                cell.rjust(width) if column in numbers else cell.ljust(width)
-                for cell, width, column in zip(row, widths, columns, strict=True)
-            ]
-            click.echo("  ".join(cells).rstrip())
+    heads = list(columns)
+    if console.is_terminal:
+        _print_fitting(console, heads, listed, numbers=numbers, folds=folds)
         return
+    widths = _widths(heads, listed)
+    for line in [heads, *listed]:  # plain columns that line up, nothing else
+        cells = [
+            " " * (width - cell_len(cell)) + cell
+            if column in numbers
+            else cell + " " * (width - cell_len(cell))
+            for cell, width, column in zip(line, widths, heads, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def _print_fitting(
+    console: Console, columns: list[str], rows: list[list[str]], *, numbers: Sequence[str], folds: str
+) -> None:
+    """Print a table at a terminal. Where it is too wide, columns that say nothing are left out, then one folds."""
+    if _total(_widths(columns, rows)) > console.width:
+        telling = [
+            at for at in range(len(columns)) if at == 0 or any(row[at] not in ("", "0") for row in rows)
+        ]
+        columns = [columns[at] for at in telling]
+        rows = [[row[at] for at in telling] for row in rows]
+    widths = _widths(columns, rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    for row in listed:
+    for at, column in enumerate(columns):
+        align: Literal["left", "right"] = "right" if column in numbers else "left"
+        table.add_column(column, justify=align, overflow="fold", no_wrap=column != folds)
+        if column == folds:
+            widths[at] = min(widths[at], FOLDED)
+        else:  # rich would narrow it in its turn, and an id that is folded cannot be copied
+            table.columns[at].min_width = widths[at]
+    for row in rows:
         table.add_row(*row)
-    console.print(table, markup=False)
+    width = max(console.width, _total(widths))
+    Console(width=width, highlight=False, markup=False).print(table, soft_wrap=False)
+
+
+def _widths(columns: list[str], rows: list[list[str]]) -> list[int]:
+    return [max(cell_len(line[at]) for line in [columns, *rows]) for at in range(len(columns))]
+
+
+def _total(widths: list[int]) -> int:
+    """The columns of a terminal that a table takes: two between each."""
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from jobrunner.cli.output import json_option, print_json, print_table
+from jobrunner.cli.output import counted, json_option, print_json, print_table
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.declaration import payload_schema
 from jobrunner.errors import PluginError
@@ -17,7 +17,7 @@ def plugins() -> None:
     """List, show and check plugins."""
 
 
-@plugins.command("list")
+@plugins.command("list", epilog="Examples:  jobrunner plugins list   |   jobrunner plugins list --json")
 @json_option()
 @pass_scene
 def list_(scene: Scene, *, as_json: bool) -> int:
@@ -45,7 +45,9 @@ def list_(scene: Scene, *, as_json: bool) -> int:
     return _failures(found)
 
 
-@plugins.command()
+@plugins.command(
+    epilog="Examples:  jobrunner plugins show publish   |   jobrunner plugins show ./greeting.py"
+)
 @click.argument("name")
 @json_option()
 @pass_scene
@@ -76,9 +78,11 @@ def show(scene: Scene, *, name: str, as_json: bool) -> int:
     return 0
 
 
-@plugins.command()
+@plugins.command(epilog="Example:  jobrunner plugins schema publish.dispatch > publish.schema.json")
 @click.argument("queue")
-@click.option("--plugin", "plugin_names", multiple=True, metavar="NAME")
+@click.option(
+    "--plugin", "plugin_names", multiple=True, metavar="NAME", help="A plugin that declares it, as in run."
+)
 @pass_scene
 def schema(scene: Scene, *, queue: str, plugin_names: tuple[str, ...]) -> int:
     """Print the JSON Schema of a queue's payload, as it is on the wire."""
@@ -87,28 +91,54 @@ def schema(scene: Scene, *, queue: str, plugin_names: tuple[str, ...]) -> int:
     return 0
 
 
-@plugins.command()
+@plugins.command(
+    epilog="Examples:  jobrunner plugins check   |   jobrunner plugins check ./greeting.py --json"
+)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@json_option()
 @pass_scene
-def check(scene: Scene, *, names: tuple[str, ...]) -> int:
-    """Check plugins without running a job: hooks, queues, payloads, wrappers. Exit 1 if one is not sound."""
+def check(scene: Scene, *, names: tuple[str, ...], as_json: bool) -> int:
+    """Check plugins without running a job: hooks, queues, payloads, routes, wrappers. Exit 1 if one is not sound."""
     found = scene.plugins(names, strict=False)
+    problems = {name: _line(error) for name, error in found.failures.items()}
     for plugin in found:
-        for queue in plugin.queues.values():
-            try:
-                payload_schema(queue)
-                found.wrapped_handler(queue)
-            except (PluginError, TypeError, NotImplementedError) as error:
-                raise PluginError(f"{plugin.found.blame}: queue {queue.name}: {error}") from error
-        click.echo(
-            f"{click.style('sound', fg='green')}  {plugin.found.blame}: {len(plugin.queues)} queues, {len(plugin.hooks)} hooks"
-        )
-    return _failures(found)
+        problem = _problem(found, plugin)
+        if problem:
+            problems[plugin.name] = f"{plugin.found.blame}: {problem}"
+    if as_json:
+        sound = [{"name": one.name, "sound": True} for one in found if one.name not in problems]
+        print_json(sound + [{"name": name, "sound": False, "error": text} for name, text in problems.items()])
+        return 1 if problems else 0
+    for plugin in found:
+        if plugin.name not in problems:
+            has = f"{counted(len(plugin.queues), 'queue')}, {counted(len(plugin.hooks), 'hook')}"
+            click.echo(f"{click.style('sound', fg='green')}  {plugin.found.blame}: {has}")
+    for text in problems.values():
+        click.echo(f"{click.style('broken', fg='red')} {text}", err=True)
+    return 1 if problems else 0
+
+
+def _problem(found: Plugins, plugin: Plugin) -> str:
+    """What is wrong with the first queue of a plugin that is not sound; nothing where all are."""
+    for queue in plugin.queues.values():
+        try:
+            payload_schema(queue)
+            found.wrapped_handler(queue)
+        except Exception as error:  # noqa: BLE001 - a plugin's own code runs here, and the others are to be checked too
+            text = (
+                _line(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {_line(error)}"
+            )
+            return f"queue {queue.name}: {text}"
+    return ""
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _failures(found: Plugins) -> int:
     for error in found.failures.values():
-        click.echo(f"{click.style('broken', fg='red')} {' '.join(str(error).split())}", err=True)
+        click.echo(f"{click.style('broken', fg='red')} {_line(error)}", err=True)
     return 1 if found.failures else 0
 
 

@@ -11,7 +11,7 @@ from jobrunner.model import State
 CLEARABLE = [state.value for state in State if state is not State.ACTIVE]
 
 
-@click.command()
+@click.command(epilog="Examples:  jobrunner queues   |   jobrunner queues --json")
 @json_option()
 @pass_scene
 @asynchronous
@@ -89,7 +89,7 @@ async def stats(scene: Scene, *, names: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-@click.command()
+@click.command(epilog="Examples:  jobrunner health   |   jobrunner health --json || page-somebody")
 @json_option()
 @pass_scene
 @asynchronous
@@ -109,7 +109,7 @@ async def health(scene: Scene, *, as_json: bool) -> int:
     return 0 if found.status == "healthy" else 1
 
 
-@click.command()
+@click.command(epilog="Example:  jobrunner pause publish.dispatch")
 @click.argument("queue")
 @pass_scene
 @asynchronous
@@ -122,7 +122,7 @@ async def pause(scene: Scene, *, queue: str) -> int:
     return 0
 
 
-@click.command()
+@click.command(epilog="Example:  jobrunner resume publish.dispatch")
 @click.argument("queue")
 @pass_scene
 @asynchronous

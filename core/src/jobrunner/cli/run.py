@@ -10,6 +10,7 @@ import click
 
 from jobrunner.cli.output import counted
 from jobrunner.cli.scene import Scene, pass_scene
+from jobrunner.cli.seconds import Seconds
 
 if TYPE_CHECKING:
     from jobrunner.worker.worker import Worker
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--burst", is_flag=True, help="End when nothing is left but jobs that are scheduled for later.")
 @click.option(
     "--grace",
-    type=click.FloatRange(0, 86_400),
+    type=Seconds(0, 86_400),
     help="Seconds that running jobs get at a stop; JOBRUNNER_GRACE, 25 by default.",
 )
 @click.option(
@@ -85,9 +86,8 @@ def run(
     if processes > 1:
         from jobrunner.worker.supervisor import Supervisor
 
-        return Supervisor(
-            processes, settings=settings, grace=settings.grace if grace is None else grace
-        ).run()
+        seconds = settings.grace if grace is None else grace
+        return Supervisor(processes, settings=settings, grace=seconds, burst=burst).run()
 
     from jobrunner.logs import Logs
     from jobrunner.worker.worker import Worker, WorkerOptions
@@ -110,7 +110,7 @@ def run(
         Logs(settings),
     )
     status = _serve(worker)
-    if burst and worker.burst is not None and worker.burst.scheduled:
+    if index in ("", "0") and worker.burst is not None and worker.burst.scheduled:  # one of several says it
         click.echo(f"{counted(worker.burst.scheduled, 'job')} scheduled for later", err=True)
     failed = sum(consumer.totals.failed for consumer in worker.consumers)
     if burst and fail_on_failed and failed:

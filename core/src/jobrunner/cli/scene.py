@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 import click
-import msgspec
 
 from jobrunner.errors import SettingsError
 
@@ -23,16 +23,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Scene(msgspec.Struct, frozen=True, kw_only=True):
-    """The environment of one call of the command line."""
+class Scene(NamedTuple):
+    """The environment of one call of the command line. No Struct: help would wait for msgspec, a quarter of its time."""
 
     environ: dict[str, str]
-    debug: bool = False
 
     @classmethod
-    def from_options(
-        cls, environ: Mapping[str, str], *, embedded: bool, env_file: str | None, debug: bool
-    ) -> Scene:
+    def from_options(cls, environ: Mapping[str, str], *, embedded: bool, env_file: str | None) -> Scene:
         """Put the environment together: the file's variables are there unless the process has its own.
 
         Raises:
@@ -43,7 +40,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
             # The store's folder is this one for child processes too, wherever they are started.
             merged["REDIS_URL"] = f"embedded://{Path.cwd() / '.jobrunner'}"
         os.environ.update({name: value for name, value in merged.items() if environ.get(name) != value})
-        return cls(environ=merged, debug=debug)
+        return cls(environ=merged)
 
     @property
     def settings(self) -> Settings:
@@ -60,9 +57,15 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         return from_environment(self.environ)
 
     def plugins(self, names: Sequence[str] = (), *, strict: bool | None = None) -> Plugins:
-        """The plugins that were named, else those of `JOBRUNNER_PLUGINS`, else all that are installed."""
+        """The plugins that were named, else those of `JOBRUNNER_PLUGINS`, else all that are installed.
+
+        A module of the current folder can be named too; it comes after everything that is installed, and hides nothing.
+        """
         from jobrunner.plugins import load
 
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.append(here)
         wanted = tuple(names) or self.settings.plugins
         return load(wanted, self.environ, strict=(wanted is not None) if strict is None else strict)
 

@@ -8,18 +8,19 @@ import click
 
 from jobrunner.cli.output import json_option, print_json, print_table, span
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
+from jobrunner.views import worker_view
 
 
-@click.command()
+@click.command(epilog="Examples:  jobrunner workers   |   jobrunner workers --json")
 @json_option()
 @pass_scene
 @asynchronous
 async def workers(scene: Scene, *, as_json: bool) -> int:
-    """List the workers: what they serve, and how they feel."""
+    """List the workers: what they serve, and how they feel. One that has not reported for 20 s is silent."""
     async with scene.admin() as admin:
         found = await admin.workers()
     if as_json:
-        print_json([report for report, _ in found])
+        print_json([worker_view(report, alive=alive) for report, alive in found])
         return 0
     now_ms = int(time.time() * 1000)
     rows = [
@@ -35,7 +36,6 @@ async def workers(scene: Scene, *, as_json: bool) -> int:
         for report, alive in found
     ]
     columns = ("worker", "", "queues", "running", "completed", "failed", "loop lag", "store", "up")
-    print_table(
-        columns, rows, numbers=columns[3:], empty="no worker has reported; start one with `jobrunner run`"
-    )
+    empty = "no worker has reported; start one with `jobrunner run`"
+    print_table(columns, rows, numbers=columns[3:], folds="queues", empty=empty)
     return 0

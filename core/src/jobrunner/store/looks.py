@@ -67,9 +67,18 @@ def found(replies: Sequence[object]) -> Found:
 def page(keys: QueueKeys, state: State, *, start: int, limit: int) -> Call[list[tuple[str, float]]]:
     """Ids of a state with their scores: waiting and delayed in the order they will run, the others newest first."""
     stop = start + min(limit, MAX_PAGE) - 1
-    newest_first = state.ended or state is State.PARKED
-    command = ["ZREVRANGE" if newest_first else "ZRANGE", keys.of(state), start, stop, "WITHSCORES"]
-    return plain(command, _scored)
+    return plain([f"Z{_reverse(state)}RANGE", keys.of(state), start, stop, "WITHSCORES"], _scored)
+
+
+def place(keys: QueueKeys, state: State, job_id: str) -> Call[int | None]:
+    """How many jobs of a state stand before one, in the order of `page`; None where it is not of that state."""
+    return plain([f"Z{_reverse(state)}RANK", keys.of(state), job_id], _maybe_int)
+
+
+def before(keys: QueueKeys, state: State, score: int) -> Call[int]:
+    """How many jobs of a state stand before all those of a score, in the order of `page`."""
+    bounds = (f"({score}", "+inf") if _reverse(state) else ("-inf", f"({score}")
+    return plain(["ZCOUNT", keys.of(state), *bounds], _int)
 
 
 def records(keys: QueueKeys, ids: Sequence[str]) -> Call[list[bytes | None]]:
@@ -122,12 +131,27 @@ def declared(fleet: FleetKeys, queue: str) -> Call[bytes | None]:
     return plain(["HGET", fleet.queues, queue], _bytes)
 
 
+def _reverse(state: State) -> str:
+    """The part of a command's name that says that the newest comes first."""
+    return "REV" if state.ended or state is State.PARKED else ""
+
+
 def _same(reply: object) -> object:
     return reply
 
 
 def _bytes(reply: object) -> bytes | None:
     return reply if isinstance(reply, bytes) else None
+
+
+def _int(reply: object) -> int:
+    assert isinstance(reply, int)
+    return reply
+
+
+def _maybe_int(reply: object) -> int | None:
+    assert reply is None or isinstance(reply, int)
+    return reply
 
 
 def _maybe_bytes(reply: object) -> list[bytes | None]:

@@ -25,6 +25,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     used_memory: int
     max_memory: int
     """Bytes, 0 for no limit."""
+    machine_memory: int
+    """Bytes that the server's machine has, 0 where it does not tell."""
     aof: bool
     aof_ok: bool
     rdb_ok: bool
@@ -86,6 +88,7 @@ def _server(reply: object) -> Server:
         policy=facts.get("maxmemory_policy", ""),
         used_memory=_number(facts, "used_memory"),
         max_memory=_number(facts, "maxmemory"),
+        machine_memory=_number(facts, "total_system_memory"),
         aof=facts.get("aof_enabled") == "1",
         aof_ok=facts.get("aof_last_write_status", "ok") == "ok",
         rdb_ok=facts.get("rdb_last_bgsave_status", "ok") == "ok",

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from jobrunner.backoff import reconnect_delay
@@ -44,37 +45,38 @@ class Supervisor:
         processes: How many.
         settings: For its own log lines.
         grace: Seconds that workers get at a stop.
+        burst: Whether a worker that ends by itself is done, whatever its exit status.
     """
 
-    def __init__(self, processes: int, *, settings: Settings, grace: float) -> None:
+    def __init__(self, processes: int, *, settings: Settings, grace: float, burst: bool = False) -> None:
         self._processes = processes
         self._grace = grace
+        self._burst = burst
         self._observers = Observers([("jobrunner", Logs(settings).observer())], SystemClock())
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
         self._begun: dict[int, float] = {}
         self._failures: dict[int, int] = {}
+        self._due: dict[int, float] = {}
+        """Worker that died -> when it is started again, by the monotonic clock."""
         self._statuses: list[int] = []
         self._stopping_since: float | None = None
+        self._quiet = False
+        """Whether the workers take no more jobs; one that dies is then not replaced."""
 
     def run(self) -> int:
-        """Run until every worker has ended in order; the highest of their exit statuses."""
+        """Run until every worker has ended in order; 0, or the status that the worst of them asks for."""
         for number in PASSED_ON:
             signal.signal(number, self._pass_on)
-        for index in range(self._processes):
-            self._start(index)
-        while self._workers:
+        self._due = dict.fromkeys(range(self._processes), 0.0)
+        while self._workers or self._due:
+            self._start_due()
             time.sleep(LOOK_S)
             self._reap_orphans()
             for index, worker in list(self._workers.items()):
                 status = worker.poll()
                 if status is not None:
                     self._ended(index, status)
-            if (
-                self._stopping_since is not None
-                and time.monotonic() - self._stopping_since > self._grace + EXTRA_S
-            ):
-                for worker in self._workers.values():
-                    worker.kill()
+            self._kill_late()
         return self._exit_status()
 
     def _exit_status(self) -> int:
@@ -82,24 +84,37 @@ class Supervisor:
         listen has ended in order.
         """
         mistakes = [status for status in self._statuses if status in MISTAKES]
-        others = [abs(status) for status in self._statuses if status not in (-signal.SIGTERM, -signal.SIGINT)]
-        return mistakes[0] if mistakes else max(others, default=0)
+        wrong = [status for status in self._statuses if status and -status not in PASSED_ON]
+        return mistakes[0] if mistakes else min(1, len(wrong))
 
-    def _start(self, index: int) -> None:
+    def _start_due(self) -> None:
+        """Start what is due, unless there is a signal not to: none comes between a start and its being known."""
+        for index, due in list(self._due.items()):
+            with _signals_held() as before:
+                if self._is_ending:
+                    self._due.clear()
+                    return
+                if time.monotonic() >= due:
+                    del self._due[index]
+                    self._start(index, before)
+
+    def _start(self, index: int, mask: set[signal.Signals]) -> None:
         environ = os.environ | {"JOBRUNNER_WORKER_INDEX": str(index)}
-        command = [sys.executable, "-m", "jobrunner", *_own_arguments(sys.argv[1:])]
+        # -P, as the installed script has it: a `queue.py` in this folder must not stand in for Python's own.
+        command = [sys.executable, "-P", "-m", "jobrunner", *_own_arguments(sys.argv[1:])]
         # A session of its own: Ctrl-C at the terminal reaches the supervisor alone, which passes it on once.
         self._workers[index] = subprocess.Popen(  # noqa: S603 - our own command
             command,
             env=environ,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
+            preexec_fn=_beginning(mask),  # noqa: PLW1509 - the supervisor has one thread
         )
         self._begun[index] = time.monotonic()
 
     def _ended(self, index: int, status: int) -> None:
         del self._workers[index]
-        if self._stopping_since is not None or status == 0 or status in MISTAKES:
+        over = status == 0 or status in MISTAKES or (self._burst and status > 0)
+        if self._is_ending or over:
             self._statuses.append(status)
             if status in MISTAKES and self._stopping_since is None:
                 self._pass_on(signal.SIGTERM, None)
@@ -107,21 +122,32 @@ class Supervisor:
         young = time.monotonic() - self._begun[index] < YOUNG_S
         self._failures[index] = self._failures.get(index, 0) + 1 if young else 0
         delay = reconnect_delay(self._failures[index])
+        self._due[index] = time.monotonic() + delay
         self._observers.tell(
             WorkerRestarted(
                 timestamp=self._observers.now(), index=index, exit_status=status, delay_ms=int(delay * 1000)
             )
         )
-        time.sleep(delay)
-        if self._stopping_since is None:
-            self._start(index)
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._quiet or self._stopping_since is not None
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
-        if number != signal.SIGUSR1 and self._stopping_since is None:
+        if number == signal.SIGUSR1:
+            self._quiet = True
+        elif self._stopping_since is None:
             self._stopping_since = time.monotonic()
         for worker in self._workers.values():
             with contextlib.suppress(ProcessLookupError):
                 worker.send_signal(number)
+
+    def _kill_late(self) -> None:
+        """Kill workers that did not end long after they were told to."""
+        since = self._stopping_since
+        if since is not None and time.monotonic() - since > self._grace + EXTRA_S:
+            for worker in self._workers.values():
+                worker.kill()
 
     def _reap_orphans(self) -> None:
         """As PID 1 of a container, take what nobody else waits for."""
@@ -133,6 +159,16 @@ class Supervisor:
                 if found.si_pid in ours:
                     return
                 os.waitpid(found.si_pid, 0)
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[set[signal.Signals]]:
+    """Let signals wait that are to be passed on, so that none misses a worker that is being started."""
+    before = {signal.Signals(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)}
+    try:
+        yield before
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _own_arguments(arguments: list[str]) -> list[str]:
@@ -149,7 +185,18 @@ def _own_arguments(arguments: list[str]) -> list[str]:
     return kept
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to send SIGTERM when the supervisor dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _beginning(mask: set[signal.Signals]) -> Callable[[], None]:
+    """What a worker does before it becomes one: listen to signals again, and ask the kernel for SIGTERM when the
+    supervisor dies; it may have died already.
+    """
+    parent = os.getpid()
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+    def begin() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if prctl is not None:
+            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(0)
+
+    return begin

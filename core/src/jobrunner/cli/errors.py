@@ -1,0 +1,71 @@
+"""How a command ends: its exit status, and for an error one line that says what to do.
+
+A traceback is shown only with `--debug`, and never changes the status: 0 done; 1 what was asked for failed, or
+something was found; 2 wrong usage; 3 the store cannot be used.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+
+import click
+
+from jobrunner.errors import JobrunnerError, StoreError
+
+INTERRUPTED = 128 + signal.SIGINT
+"""What shells take for a command that Ctrl-C ended."""
+
+
+def ended(command: Callable[[], object], *, debug: bool) -> int:
+    """Run a command and tell how it ended.
+
+    Args:
+        command: What to run; an int that it returns is its status.
+        debug: Whether to show where an error came from.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        status = command()
+    except click.exceptions.Exit as exit_:
+        return int(exit_.exit_code)
+    except click.Abort:
+        return _say("aborted", 1)
+    except click.UsageError as error:
+        if error.ctx is not None:
+            click.echo(error.ctx.get_usage(), err=True)
+        return _say(error.format_message(), 2)
+    except click.ClickException as error:
+        return _say(error.format_message(), error.exit_code, debug=debug)
+    except JobrunnerError as error:
+        return _say(_with_offer(error), error.exit_status, debug=debug)
+    except BrokenPipeError:  # `jobrunner ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort, for what nobody thought of
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return _say(f"{text} (this is a bug; --debug shows where)", 1, debug=debug)
+    return status if isinstance(status, int) else 0
+
+
+def _with_offer(error: JobrunnerError) -> str:
+    """An error's text on one line, and the embedded server where none was configured and none is there."""
+    text = " ".join(str(error).split())
+    configured = any(name in os.environ for name in ("REDIS_URL", "REDIS_HOST", "REDIS_PORT"))
+    if isinstance(error, StoreError) and "cannot be reached" in text and not configured:
+        text += "; set REDIS_URL, or try `jobrunner --embedded ...`, which brings its own server"
+    return text
+
+
+def _say(text: str, status: int, *, debug: bool = False) -> int:
+    if debug:
+        traceback.print_exc()
+    click.echo(click.style("error: ", fg="red", bold=True) + text, err=True)
+    return status
