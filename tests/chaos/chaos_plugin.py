@@ -14,10 +14,14 @@ import msgspec
 from rig.history import History
 
 from jobrunner import Job, Keep, Queue, Retry, RetryPolicy, SyncJob, hookimpl
-from jobrunner.events import JobCompleted, JobLeaseLost
+from jobrunner.events import JobCompleted, JobLeaseLost, JobReleased, JobRetried
 
 LEASE = float(os.environ.get("CHAOS_LEASE", "2"))
+TIMEOUT = float(os.environ.get("CHAOS_TIMEOUT", "60"))
+MAX_CRASHES = int(os.environ.get("CHAOS_MAX_CRASHES", "3"))
+KEEP = int(os.environ.get("CHAOS_KEEP", "100000"))
 HISTORY = Path(os.environ.get("CHAOS_HISTORY", "."))
+RAISES = bool(os.environ.get("CHAOS_OBSERVER_RAISES"))
 
 
 class Work(msgspec.Struct, rename="camel", frozen=True):
@@ -26,6 +30,7 @@ class Work(msgspec.Struct, rename="camel", frozen=True):
     number: int
     seconds: float = 0.0
     how: str = "well"
+    filler: str = ""
 
 
 class Diary:
@@ -54,69 +59,101 @@ def began(job):
 
 async def work(job: Job[Work]) -> int:
     nonce = began(job)
-    payload = job.payload
     try:
-        match payload.how:
-            case "die":
-                os.kill(os.getpid(), signal.SIGKILL)
-            case "exit":
-                os._exit(7)
-            case "crash":
-                ctypes.string_at(0)
-            case "block":
-                time.sleep(payload.seconds)
-            case "retry" if job.attempt == 1:
-                raise Retry(after=0.05)
-            case "deaf":
-                while True:
-                    try:
-                        await asyncio.sleep(3600)
-                    except asyncio.CancelledError:
-                        continue
-            case _:
-                await asyncio.sleep(payload.seconds)
+        await do(job)
     except Retry:
         diary.history.ended(job.id, nonce=nonce, outcome="retried")
         raise
     except asyncio.CancelledError:
         diary.history.ended(job.id, nonce=nonce, outcome="released")
         raise
-    diary.history.ended(job.id, nonce=nonce, outcome="completed", result=str(payload.number))
-    return payload.number
-
-
-def hold(job: SyncJob[Work]) -> int:
-    """Hold Python's lock for a while, as native code that never gives it up does."""
-    (HISTORY / f"hold-{job.id}-{job.run}").touch()
-    if job.payload.how == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    ctypes.PyDLL(None).usleep(int(job.payload.seconds * 1_000_000))
+    diary.history.ended(job.id, nonce=nonce, outcome="completed", result=str(job.payload.number))
     return job.payload.number
 
 
+async def do(job):
+    match job.payload.how:
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(7)
+        case "crash":
+            ctypes.string_at(0)
+        case "block":
+            time.sleep(job.payload.seconds)
+        case "hold":
+            hold_lock(job.payload.seconds)
+        case "retry" if job.attempt == 1:
+            raise Retry(after=0.05)
+        case "long at first" if job.run == 1:
+            await asyncio.sleep(3600)
+        case "steps":
+            await in_steps(job)
+        case "deaf":
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    continue
+        case _:
+            await asyncio.sleep(job.payload.seconds)
+
+
+async def in_steps(job):
+    """Three effects outside, each as a step, with something to say in between."""
+    for name in ("one", "two", "three"):
+        await job.step(name, effect, job.id, name)
+        await job.progress(0.5, name)
+        await asyncio.sleep(job.payload.seconds)
+
+
+async def effect(job_id, name):
+    with (HISTORY / "effects").open("a") as file:
+        file.write(f"{job_id} {name}\n")
+    return name
+
+
+def hold_lock(seconds):
+    """Hold Python's lock for a while, as native code that never gives it up does."""
+    ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
+
+
+def hold(job: SyncJob[Work]) -> int:
+    (HISTORY / f"hold-{job.id}-{job.run}").write_text(str(os.getpid()))
+    if job.payload.how == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.payload.how == "sleep":
+        time.sleep(job.payload.seconds)
+    else:
+        hold_lock(job.payload.seconds)
+    return job.payload.number
+
+
+def fail(job: SyncJob[Work]) -> None:
+    raise RuntimeError(f"number {job.payload.number} cannot be done")
+
+
+OUTCOMES = {JobCompleted: "completed", JobRetried: "retried", JobReleased: "released"}
+
+
 @hookimpl
-def jobrunner_event(event: JobCompleted | JobLeaseLost) -> None:
+def jobrunner_event(event: JobCompleted | JobLeaseLost | JobReleased | JobRetried) -> None:
     nonce = diary.nonces.get(event.job_id, "")
-    verdict = "accepted" if isinstance(event, JobCompleted) else "refused"
     if event.queue == "chaos.work" and nonce:
-        diary.history.settled(event.job_id, nonce=nonce, outcome="completed", verdict=verdict)
+        outcome = OUTCOMES.get(type(event), "completed")
+        verdict = "accepted" if type(event) in OUTCOMES else "refused"
+        diary.history.settled(event.job_id, nonce=nonce, outcome=outcome, verdict=verdict)
+    if RAISES:
+        raise OSError(28, "No space left on device")
 
 
 @hookimpl
 def jobrunner_queues() -> list[Queue]:
-    keep = Keep(jobs=100_000, size=1 << 30)
+    shared = {"lease": LEASE, "max_crashes": MAX_CRASHES, "keep_completed": Keep(jobs=KEEP, size=1 << 30)}
     retry = RetryPolicy(max_attempts=5, base=0.2, cap=0.2)
-    timeout = float(os.environ.get("CHAOS_TIMEOUT", "60"))
+    herd = RetryPolicy(max_attempts=5, base=60.0, cap=60.0)
     return [
-        Queue(
-            "chaos.work",
-            Work,
-            work,
-            concurrency=5,
-            lease=LEASE,
-            retry=retry,
-            keep_completed=keep,
-            timeout=timeout,
-        ),
-        Queue("chaos.hold", Work, hold, concurrency=2, lease=LEASE, executor="process", keep_completed=keep),
+        Queue("chaos.work", Work, work, concurrency=5, retry=retry, timeout=TIMEOUT, **shared),
+        Queue("chaos.hold", Work, hold, concurrency=2, executor="process", **shared),
+        Queue("chaos.herd", Work, fail, concurrency=50, retry=herd, **shared),
     ]

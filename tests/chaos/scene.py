@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from rig.checker import check, explain
-from rig.history import History, now_ms, read_history
+from rig.history import Harmed, History, Started, now_ms, read_history
 from rig.record import Dump, Record
 
 from jobrunner import State, SyncClient
@@ -27,9 +27,11 @@ class Scene:
         client: A client of the driver that reaches the store itself, for looking.
         start_process: Starts a real process.
         lease: Seconds.
+        timeout: Seconds that a handler may run.
+        max_crashes: Crashes of its worker after which a job is buried.
     """
 
-    def __init__(self, folder, url, client, start_process, *, lease=2.0, timeout=60.0):
+    def __init__(self, folder, url, client, start_process, *, lease=2.0, timeout=60.0, max_crashes=3):
         self.folder = folder / "history"
         self.url = url
         self.redis = client
@@ -48,7 +50,8 @@ class Scene:
             "CHAOS_HISTORY": str(self.folder),
             "CHAOS_LEASE": str(lease),
             "CHAOS_TIMEOUT": str(timeout),
-            "PYTHONPATH": str(ROOT / "tests"),
+            "CHAOS_MAX_CRASHES": str(max_crashes),
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]),
         }
 
     # ---- acting ------------------------------------------------------------------------------------------------
@@ -62,6 +65,12 @@ class Scene:
         if wait:
             process.wait_for_line("worker.started")
         return process
+
+    def burst(self, *words, **more):
+        """Run a worker until nothing is left to do."""
+        worker = self.worker("--burst", *words, wait=False, **more)
+        assert worker.wait(timeout_s=60) == 0
+        return worker
 
     def producer(self, url=None, retry_for=30.0):
         """A client of this process."""
@@ -137,11 +146,28 @@ class Scene:
         """The queue's counters."""
         return {name.decode(): value for name, value in self.redis.hgetall(f"jr:{{{queue}}}:stats").items()}
 
+    def recoveries(self):
+        """Seconds from each kill to the next run of each job that was leased then, shortest first."""
+        events = read_history(self.folder)
+        started, waits = {}, []
+        for event in events:
+            if isinstance(event, Started):
+                started.setdefault(event.job_id, []).append(event)
+        for harm in events:
+            for job_id, nonce in harm.leased.items() if isinstance(harm, Harmed) else ():
+                later = [
+                    run.at_ms
+                    for run in started.get(job_id, ())
+                    if run.at_ms > harm.at_ms and run.nonce != nonce
+                ]
+                waits += [(min(later) - harm.at_ms) / 1000] if later else []
+        return sorted(waits)
+
     def runs(self):
         """Runs of each job, by the history."""
         found = {}
         for event in read_history(self.folder):
-            if type(event).__name__ == "Started":
+            if isinstance(event, Started):
                 found[event.job_id] = found.get(event.job_id, 0) + 1
         return found
 

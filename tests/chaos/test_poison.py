@@ -8,7 +8,7 @@ import pytest
     ["die", pytest.param("exit", marks=pytest.mark.chaos), pytest.param("crash", marks=pytest.mark.chaos)],
 )
 def test_job_that_kills_its_worker_is_buried_and_the_others_complete(make_scene, how):
-    """Three workers are lost to it, then it is failed with the reason, and never is it first in line again."""
+    """Two workers are lost to it, then a process of its own; it is failed with the reason, and never first in line again."""
     scene, _ = make_scene(lease=0.5)
     (poison,) = scene.enqueue(1, how=how)
     scene.enqueue(60, seconds=0.01)
@@ -23,6 +23,48 @@ def test_job_that_kills_its_worker_is_buried_and_the_others_complete(make_scene,
     assert scene.redis.zscore("jr:{chaos.work}:dead", poison)
     assert scene.runs()[poison] == 3
     assert '"buried":true' in scene.redis.hget("jr:{chaos.work}:state", poison).decode()
+
+
+@pytest.mark.parametrize("seconds", [0.001, pytest.param(3.0, marks=pytest.mark.chaos)])
+def test_jobs_beside_some_that_kill_their_worker_complete(make_scene, seconds):
+    """All that a dead worker held is suspected, and the innocent must not be buried with the guilty."""
+    scene, _ = make_scene(lease=0.5)
+    number = 300 if seconds < 1 else 12
+    poison = scene.enqueue(3 if seconds < 1 else 1, how="exit")
+    good = scene.enqueue(number, seconds=seconds)
+    poison += scene.enqueue(1, how="exit")
+    supervisor = scene.worker("--processes", "2")
+
+    scene.until_ended(number + len(poison), timeout_s=120)
+    supervisor.terminate()
+    assert supervisor.wait() == 0
+
+    failed = {job_id.decode() for job_id in scene.redis.zrange("jr:{chaos.work}:dead", 0, -1)}
+    assert failed == set(poison), f"{len(failed & set(good))} buried for what others did"
+    journals = scene.redis.hmget("jr:{chaos.work}:state", poison)
+    assert [journal.count(b'"kind":"crash"') for journal in journals] == [3] * len(poison)
+
+
+@pytest.mark.chaos
+def test_poison_of_every_kind_among_2000_jobs_is_all_that_fails(make_scene):
+    """Killed, ended, crashed, and one that ignores its end; the queue does not stop for any of them."""
+    scene, _ = make_scene(lease=1.0, timeout=5.0)
+    good = scene.enqueue(500, seconds=0.005)
+    poison = []
+    for how in ("die", "exit", "crash", "deaf"):
+        poison += scene.enqueue(1, how=how)
+        good += scene.enqueue(375, seconds=0.005)
+    supervisor = scene.worker("--processes", "2")
+
+    scene.until(
+        lambda: scene.states()["completed"] + scene.states()["failed"] >= 2003, what="all but the deaf one"
+    )
+    supervisor.terminate()
+    assert supervisor.wait(timeout_s=40) == 0
+
+    failed = {job_id.decode() for job_id in scene.redis.zrange("jr:{chaos.work}:dead", 0, -1)}
+    assert failed == set(poison[:3])
+    assert scene.states()["completed"] == 2000
 
 
 def test_process_job_that_dies_is_a_crash_and_the_worker_goes_on(scene):

@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from rig.servers import ServerOptions
 
 
 def loaded(scene, *words, jobs=40, seconds=30.0):
@@ -105,3 +106,32 @@ def test_worker_that_is_stopped_at_any_moment_loses_nothing(scene):
     scene.stop()
     scene.judge()
     scene.settled_once(2000)
+
+
+@pytest.mark.parametrize("away", ["frozen", "dead"])
+def test_worker_whose_store_is_away_ends_in_time_all_the_same(make_scene, away):
+    """An orchestrator kills what does not end; nobody can be told anything now, and the leases see to the rest."""
+    scene, server = make_scene(options=ServerOptions(appendonly="always"))
+    worker = loaded(scene, "--grace", "1", jobs=5)
+    if away == "frozen":
+        server.pause()
+    else:
+        server.kill()
+    time.sleep(2 * scene.lease)  # every duty has met with it by now
+    begun = time.monotonic()
+    worker.terminate()
+
+    assert worker.wait(timeout_s=30) == 0
+    took = time.monotonic() - begun
+
+    assert took < 1 + 2 + 3, "the grace, two seconds, and what a loaded machine needs"
+    if away == "frozen":
+        server.resume()
+    else:
+        server.restart()
+        scene.redis = server.client()
+    scene.worker()
+    scene.until(lambda: scene.count("active") == 5, what="the jobs in other hands")
+    for counts in scene.redis.hvals("jr:{chaos.work}:attempts"):
+        runs, unspent, crashes = map(int, counts.split())
+        assert runs - unspent - crashes == 0, "an attempt was charged"

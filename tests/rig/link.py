@@ -171,8 +171,9 @@ class Link:
             case DelayReply(seconds):
                 assert rule is not None
                 rule.announce()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._released.wait(), seconds)
+                with suppress(TimeoutError):  # not `wait_for`, which can lose the cancelling at a close
+                    async with asyncio.timeout(seconds):
+                        await self._released.wait()
         await self._reply(frame)
         self._awaited.popleft()
         return True

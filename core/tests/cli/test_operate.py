@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import time
 import termios
 
 
@@ -235,7 +236,8 @@ def test_lease_of_a_worker_that_is_gone_is_found(desk, start_process, store_serv
     words = [sys.executable, "-m", "jobrunner", "run", "--log-format", "json", "--log-level", "debug"]
     worker = start_process(words, env=desk.environ, cwd=desk.folder)
     worker.wait_for_line("job.started")
-    alive = desk.run("workers", "--json").json
+    while not (alive := desk.run("workers", "--json").json):  # it reports beside its work
+        time.sleep(0.05)
     runs = desk.run("jobs", "explain", "parcel.deliver", job_id).out
 
     worker.kill()

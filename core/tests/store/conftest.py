@@ -122,6 +122,18 @@ class Bench:
                 found[name] = state.value
         return found
 
+    def scores(self, part):
+        found = self.redis.zrange(self.keys[part], 0, -1, withscores=True)
+        return {name.decode(): int(score) for name, score in found}
+
+    def hashes(self, *parts):
+        """Several hashes in one round trip."""
+        pipe = self.redis.pipeline(transaction=False)
+        for part in parts:
+            pipe.hgetall(self.keys[part])
+        found = zip(parts, pipe.execute(), strict=True)
+        return {part: {name.decode(): raw for name, raw in one.items()} for part, one in found}
+
     def attempts(self, name):
         counts = decode_counts(self.redis.hget(self.keys["attempts"], name))
         return counts.runs, counts.unspent, counts.crashes

@@ -116,3 +116,45 @@ def test_counts_are_the_sizes_of_the_lists(queue):
 
     assert [counts.of(state) for state in State] == [1, 1, 0, 1, 1, 1, 1]
     assert (counts.total, counts.paused, counts.oldest_ms) == (6, False, 70)
+
+
+@pytest.mark.parametrize("state", [State.ACTIVE, State.WAITING, State.COMPLETED])
+def test_only_jobs_that_stand_still_are_put_in_line_by_hand(queue, state):
+    """A running one would run twice, under a lease that nobody holds."""
+    with pytest.raises(ValueError, match=state.value):
+        queue.retry(state, "a")
+
+
+def test_answers_of_other_states_move_nothing(queue):
+    """An id that is named under the wrong state is left where it is."""
+    ended(queue, f="fail", x="cancel", p="park")
+    before = queue.snapshot()
+    assert queue.retry(State.FAILED, "x", "p", "none") == []
+    assert queue.retry(State.PARKED, "f", "x") == []
+    assert queue.snapshot() == before
+
+
+def test_cancel_of_what_is_asked_already_keeps_the_first_reason(queue):
+    """Asking twice changes nothing."""
+    queue.put("a")
+    nonce, _ = queue.take()
+    queue.cancel("a", reason="first")
+    before = queue.snapshot()
+    assert queue.cancel("a", reason="second") == ["requested"]
+    assert queue.snapshot() == before
+    assert queue.extend(("a", nonce)).cancelled == {"a": "first"}
+
+
+def test_job_in_line_again_wakes_a_consumer(queue):
+    """All may be asleep, and a person waits for what the retry does."""
+    ended(queue, a="fail")
+    queue.redis.delete(queue.keys["wake"])
+    queue.retry(State.FAILED, "a")
+    assert queue.redis.llen(queue.keys["wake"]) == 1
+
+
+def test_line_that_is_cleared_leaves_no_shares(queue):
+    """Nobody may come to reserve from a queue that was given up, so clearing cleans up after itself."""
+    queue.put("a", "b")
+    queue.run(calls.trim(queue.keys, State.WAITING, keep=0, keep_ms=-1, limit=10))
+    assert queue.redis.exists(queue.keys["share"]) == 0

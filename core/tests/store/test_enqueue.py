@@ -3,6 +3,7 @@
 import pytest
 
 from jobrunner.errors import StoreCorruptError
+from jobrunner.store import calls
 from jobrunner.store.calls import NewJob
 
 from .conftest import job
@@ -86,11 +87,15 @@ def test_operators_cap_beats_the_declared_one(queue):
 
 def test_bad_record_or_time_changes_nothing(queue):
     """What a script cannot read is refused before the first write."""
-    for bad in (NewJob("x", "0", b"{}]"), NewJob("x", "soon", job("x").record)):
-        with pytest.raises(StoreCorruptError):
+    before = queue.snapshot()
+    times = [
+        NewJob("x", when, job("x").record)
+        for when in ("soon", "", "@", "@soon", "nan", "@nan", "inf", "1e99")
+    ]
+    for bad in (NewJob("x", "0", b"{}]"), *times):
+        with pytest.raises(StoreCorruptError, match="of x"):
             queue.enqueue(job("a"), bad)
-    assert queue.where() == {}
-    assert queue.redis.hlen(queue.keys["jobs"]) == 0
+    assert queue.snapshot() == before
 
 
 def test_payload_is_opaque(queue):
@@ -144,3 +149,25 @@ def test_id_of_an_old_job_is_not_remembered(queue):
     nonce, _ = queue.take()
     queue.settle(("own", nonce), keep=0)
     assert queue.redis.zcard(queue.keys["seen"]) == 0
+
+
+def test_remembered_ids_are_forgotten_in_bounded_steps(queue):
+    """A busy queue remembers millions of them; to forget all at once would stop the server."""
+    queue.put(*[f"j{k}" for k in range(5)])
+    nonce, ids = queue.take(5)
+    queue.settle(*[(name, nonce) for name in ids], keep=0, own_ms=1000)
+    assert queue.run(calls.prune(queue.keys, 10)) == 0
+
+    queue.tick(1000)
+
+    assert [queue.run(calls.prune(queue.keys, 2)) for _ in range(4)] == [2, 2, 1, 0]
+    assert queue.redis.zcard(queue.keys["seen"]) == 0
+
+
+def test_job_at_a_time_is_due_by_the_servers_clock(queue):
+    """A producer whose clock is wrong still gets the time it named."""
+    queue.put("a", when=f"@{queue.now + 1000}")
+    queue.tick(999)
+    assert queue.take()[1] == []
+    queue.tick(1)
+    assert queue.take()[1] == ["a"]

@@ -56,6 +56,11 @@ def test_older_exchange_that_arrives_late_is_refused(queue):
 
     with pytest.raises(LateExchangeError):
         queue.send(old)
+    queue.serials["w1"] -= 1
+    with pytest.raises(LateExchangeError):
+        queue.send(
+            queue.request(1)
+        )  # the last one's serial under another nonce: a second worker of that name
     assert queue.snapshot() == before
 
 

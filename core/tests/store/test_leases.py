@@ -129,3 +129,11 @@ def test_steps_refuse_when_full_and_logs_let_the_oldest_go(queue):
         answer = queue.note(("a", nonce, "step", b"x" * 300), max_steps=1000)
     assert answer.full == ["a"]
     assert queue.redis.hget(queue.keys["logs"], "a").splitlines() == [b"line 005", b"line 006", b"line 007"]
+
+
+def test_steps_may_fill_their_room_to_the_last_byte(queue):
+    """The limit is what a job may hold, and a line break a step is counted."""
+    queue.put("a")
+    nonce, _ = queue.take()
+    assert queue.note(("a", nonce, "step", b"x" * 9), max_steps=10).full == []
+    assert queue.note(("a", nonce, "step", b""), max_steps=10).full == ["a"]

@@ -81,13 +81,13 @@ async def test_command_past_its_deadline_is_unknown_and_the_next_one_works(proxi
     proxy, store, blocking = proxied
     await store.run(calls.command("PING"))
     blocking.run(calls.command("PING"))
-    proxy.every(1, DelayReply(5.0))
 
+    proxy.at(1, DelayReply(5.0))
     with pytest.raises(OutcomeUnknownError, match="ECHO"):
         await store.run(calls.command("ECHO", "late"), 0.1)
+    proxy.at(1, DelayReply(5.0))
     with pytest.raises(OutcomeUnknownError, match="ECHO"):
         await asyncio.to_thread(blocking.run, calls.command("ECHO", "late"))
-    proxy.heal()
     assert await store.run(calls.command("ECHO", "next")) == b"next"
     assert blocking.run(calls.command("ECHO", "next")) == b"next"
 

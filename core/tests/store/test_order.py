@@ -59,11 +59,39 @@ def test_retried_jobs_of_many_tenants_are_lined_up_fairly(queue):
 
 
 def test_released_job_goes_to_the_front_of_its_band(queue):
-    """A shutdown must not send a job to the end of the line."""
-    queue.put(*"abc")
+    """A shutdown must not send a job to the end of the line, whatever its name and though nothing ran before it."""
+    queue.put(*"zyx")
     nonce, _ = queue.take(1)
-    queue.settle(("a", nonce, "release", 0, b""))
-    assert queue.take(3)[1] == ["a", "b", "c"]
+    queue.settle(("z", nonce, "release", 0, b""))
+    assert queue.take(3)[1] == ["z", "y", "x"]
+
+
+def test_jobs_released_together_keep_their_order(queue):
+    """A worker that ends gives back all that it had not begun."""
+    queue.enqueue(*[job(name, tenant="ab"[k % 2]) for k, name in enumerate("zyxwv")])
+    nonce, ids = queue.take(4)
+    assert ids == ["y", "z", "w", "x"]
+    queue.settle(*[(name, nonce, "release", 0, b"") for name in ids])
+    assert queue.take(5)[1] == [*ids, "v"]
+
+
+def test_release_is_not_charged_to_its_tenant(queue):
+    """The tenant paid for the job when it was enqueued: its share of what follows is as before."""
+    queue.put(*[f"a{k}" for k in range(4)], tenant="a")
+    queue.put(*[f"b{k}" for k in range(4)], tenant="b")
+    for _ in range(3):
+        nonce, ids = queue.take(1)
+        queue.settle((ids[0], nonce, "release", 0, b""))
+    assert queue.take(8)[1] == ["a0", "b0", "a1", "b1", "a2", "b2", "a3", "b3"]
+
+
+def test_job_enqueued_after_a_release_of_its_tenant_comes_after_it(queue):
+    """First in, first out within a tenant, also when the line was empty and the newer name sorts first."""
+    queue.put("z")
+    nonce, _ = queue.take(1)
+    queue.settle(("z", nonce, "release", 0, b""))
+    queue.put("a")
+    assert queue.take(2)[1] == ["z", "a"]
 
 
 def test_shares_are_dropped_when_the_queue_drains(queue):

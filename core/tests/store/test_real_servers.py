@@ -5,8 +5,10 @@ import pytest
 from jobrunner.errors import StoreCorruptError, StoreFullError
 from jobrunner.model import State
 from jobrunner.store import calls
+from jobrunner.store.calls import NoteLine
+from jobrunner.store.scripts import SCRIPT_KEYS
 
-from .conftest import job
+from .conftest import LEASE, job
 
 
 @pytest.fixture
@@ -35,6 +37,11 @@ def test_full_server_refuses_producers_and_lets_workers_drain(full_queue):
     assert queue.settle(queue.held[0], (*queue.held[1], "retry", 0, b'{"kind":"note","what":"x"}')) == {}
     assert queue.cancel("j19") == ["cancelled"]
     assert queue.run(calls.trim(queue.keys, State.COMPLETED, keep=0, keep_ms=-1, limit=10)) == 5
+    assert queue.run(calls.remove(queue.keys, ["j4"])) == [], "it runs"
+    assert queue.retry(State.CANCELLED, "j19") == ["j19"]
+    assert queue.run(calls.remove(queue.keys, ["j19"])) == ["j19"]
+    assert queue.run(calls.prune(queue.keys, 10)) == 0
+    assert queue.counts().waiting == 10
     nonce, ids = queue.take(20)
     assert len(ids) == 10
     assert queue.settle(*[(name, nonce) for name in ids]) == {}
@@ -55,17 +62,96 @@ def test_scripts_that_the_server_forgot_are_sent_again(real_queue):
     assert real_queue.settle(("a", nonce)) == {}
 
 
-@pytest.mark.parametrize("part", ["jobs", "wait", "share", "stats", "meta", "tally"])
-def test_key_of_another_kind_is_named_as_corrupt(real_queue, part):
-    """Somebody else's key under our name must be an error that says so, not a retry for ever."""
-    real_queue.redis.set(real_queue.keys[part], "not ours")
-    with pytest.raises(StoreCorruptError, match="enqueue"):
-        real_queue.put("a")
+@pytest.mark.parametrize("name", SCRIPT_KEYS)
+def test_key_of_another_kind_is_named_as_corrupt(real_queue, name):
+    """Somebody else's key under one of our names must be an error that says so, not a retry for ever."""
+    queue, told = real_queue, []
+    for part in SCRIPT_KEYS[name]:
+        queue.redis.flushall()
+        queue.tick(0)
+        call = one_call(queue)[name]
+        key = {"from": queue.keys["dead"], "list": queue.keys["done"], "memory": queue.keys.memory("w1")}
+        queue.redis.delete(planted := key.get(part) or queue.keys[part])
+        queue.redis.set(planted, "not ours")
+        try:
+            queue.run(call)
+        except StoreCorruptError as error:
+            told.append(str(error).split(": ")[0])
+    assert set(told) == {name}, "no key of the script is looked at, or another one is blamed"
 
 
-def test_large_sets_pass_through_every_script(real_queue):
-    """Lua's unpack fails in the thousands, so every script works in bounded steps."""
-    queue, number = real_queue, 20_000
+def one_call(queue):
+    """A queue with a job in each state, and a call of each script that has something to do there."""
+    queue.put("f", "c", "x", "p", "run", "wait")
+    nonce, _ = queue.take(5)
+    queue.settle(
+        ("c", nonce),
+        *[(one[0], nonce, one, 0, b"") for one in ("fail", "park")],
+        ("x", nonce, "cancel", 0, b""),
+    )
+    queue.put("later", when="50")
+    lease = {"lease_ms": LEASE, "max_crashes": 3, "seed": 1, "delays_ms": [10]}
+    note = NoteLine("run", nonce, "step", b"[1]")
+    return {
+        "enqueue": calls.enqueue(queue.keys, [job("new"), job("newer", when="70")]),
+        "exchange": calls.exchange(
+            queue.keys, queue.request(3, settle=[("run", nonce, "retry", 5, b"{}")], keep=0)
+        ),
+        "extend": calls.extend(queue.keys, LEASE, [("run", nonce)]),
+        "recover": calls.recover(queue.keys, limit=5, **lease),
+        "note": calls.note(queue.keys, [note], max_steps=100, max_logs=100),
+        "cancel": calls.cancel(queue.keys, ["wait", "run"], reason="x", entry=b"{}"),
+        "retry": calls.retry(queue.keys, State.FAILED, ["f"], forgive=True),
+        "remove": calls.remove(queue.keys, ["c", "f", "p"]),
+        "trim": calls.trim(queue.keys, State.COMPLETED, keep=0, keep_ms=-1, limit=10, own_ms=1000),
+        "prune": calls.prune(queue.keys, 5),
+        "counts": calls.counts(queue.keys),
+    }
+
+
+def test_every_script_takes_what_its_header_allows(real_queue):
+    """Lua's unpack fails in the thousands; a tenant a job makes the most of every list."""
+    queue, lot = real_queue, 250
+    for start in range(0, 3 * lot, lot):
+        queue.enqueue(*[job(f"j{k}", tenant=f"t{k}") for k in range(start, start + lot)])
+    queue.enqueue(*[job(f"l{k}", tenant=f"l{k}", when="1") for k in range(lot)])
+    queue.tick(1)
+    nonce, ids = queue.take(lot, promote=0)
+    notes = [(name, nonce, kind, b"x\n") for name in ids for kind in ("step", "log")]
+    assert queue.note(*notes).lost == []
+    assert queue.extend(*[(name, nonce) for name in ids]).lost == []
+    outcomes = ("complete", "retry", "snooze", "release", "fail", "cancel", "park", "crash")
+    settle = [(name, nonce, outcomes[k % 8], 5, b"{}") for k, name in enumerate(ids)]
+
+    answer = queue.send(queue.request(lot, settle=settle, promote=lot, keep=0))
+    again, _ = queue.send(queue.request(0, promote=lot)), queue.tick(10)
+
+    assert (len(answer.jobs), answer.refused, again.refused) == (lot, {}, {})
+    assert queue.tally() == queue.recount()
+    queue.take(lot), queue.lapse()
+    assert queue.recover(limit=500).total > lot
+    names = queue.ids("wait")[:100]
+    assert queue.cancel(*names) == ["cancelled"] * 100
+    assert queue.retry(State.CANCELLED, *names) == names
+    assert queue.run(calls.trim(queue.keys, State.DELAYED, keep=0, keep_ms=-1, limit=500)) > lot
+    assert queue.tally() == queue.recount()
+
+
+def test_record_that_somebody_wrote_over_stops_nobody(real_queue):
+    """Its job is settled and trimmed as any other; the scripts only look at what they can read."""
+    queue = real_queue
+    queue.put("a", "b")
+    queue.redis.hset(queue.keys["jobs"], "a", "not ours")
+    nonce, ids = queue.take(2)
+    assert ids == ["a", "b"]
+    assert queue.settle(*[(name, nonce) for name in ids], keep=0) == {}
+    assert (queue.where(), queue.redis.hlen(queue.keys["jobs"])) == ({}, 0)
+
+
+@pytest.mark.parametrize("number", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+def test_large_sets_pass_through_every_script(real_queue, number):
+    """However many there are, each step is bounded."""
+    queue = real_queue
     for start in range(0, number, 500):
         queue.put(
             *[f"j{k}" for k in range(start, start + 500)],

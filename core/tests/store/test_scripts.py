@@ -5,7 +5,7 @@ import re
 import pytest
 
 from jobrunner.errors import InvalidNameError
-from jobrunner.store.keys import LISTS, PARTS, QueueKeys
+from jobrunner.store.keys import LISTS, PARTS, FleetKeys, QueueKeys
 from jobrunner.store.scripts import SCRIPT_KEYS, script, source
 
 
@@ -53,3 +53,35 @@ def test_all_keys_of_a_queue_share_one_slot():
     keys = QueueKeys("jr", "a.b-c_d")
     assert {keys[part].split("}")[0] for part in PARTS} == {"jr:{a.b-c_d"}
     assert keys.memory("w").startswith("jr:{a.b-c_d}:")
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "a{b", "a}b", "a:b", "*", "\u00e9", "a\n", "x" * 33])
+def test_prefix_that_could_change_a_key_is_refused(prefix):
+    """A brace in it would put a queue's keys in another slot, and two installations in one another's way."""
+    for build in (lambda: QueueKeys(prefix, "q"), lambda: FleetKeys(prefix)):
+        with pytest.raises(InvalidNameError):
+            build()
+
+
+@pytest.mark.parametrize("consumer", ["", "a b", "a\nb", "a:b", "{x}", "x" * 129])
+def test_consumer_whose_name_could_change_a_lease_is_refused(consumer):
+    """A lease names its worker between spaces, and a line break in it means that the job is to stop."""
+    with pytest.raises(InvalidNameError):
+        QueueKeys("jr", "q").memory(consumer)
+
+
+def test_header_of_a_script_names_the_parts_that_it_uses():
+    """A part that is put in front and not used costs each call for nothing; one that is missing is a global."""
+    made = {
+        "time": "stamp now int call match sub format",
+        "grace": "grace_until",
+        "tally": "tally write_tally",
+    }
+    made |= {"order": "head_of tenant_of line_up", "news": "tell", "journal": "add_lines", "forget": "forget"}
+    for name in SCRIPT_KEYS:
+        own = source(name)
+        body = "\n".join(line for line in own.splitlines() if not line.lstrip().startswith("--"))
+        uses = re.search(r"^-- uses: (.+)$", own, re.MULTILINE).group(1).split()
+        for part, names in made.items():
+            is_used = any(re.search(rf"\b{word}\(|\b{word}\b", body) for word in names.split())
+            assert is_used == (part in uses), f"{name} and {part}"

@@ -68,6 +68,22 @@ async def wait(job: Job[Task]) -> object:
         raise
 
 
+async def tell(job: Job[Task]) -> object:
+    """Tells where it runs; not declared to run in a process of its own."""
+    if job.payload.how == "die":
+        os._exit(7)
+    if job.payload.how == "snooze":
+        raise Snooze(1, "later")
+    return [os.getpid(), await job.step("one", lambda: 1)]
+
+
+def tell_plainly(job: SyncJob[Task]) -> object:
+    if job.payload.how == "deaf":
+        Path(job.payload.file).write_text(str(os.getpid()))
+        time.sleep(60)
+    return [os.getpid(), job.step("one", lambda: 1)]
+
+
 ONCE = RetryPolicy(max_attempts=1)
 
 
@@ -76,4 +92,6 @@ def jobrunner_queues() -> list[Queue]:
     return [
         Queue("task.do", Task, work, executor="process", concurrency=1, lease=1.0, retry=ONCE),
         Queue("task.wait", Task, wait, executor="process", concurrency=1, lease=1.0, retry=ONCE),
+        Queue("task.tell", Task, tell, concurrency=20, lease=1.0, retry=ONCE),
+        Queue("task.tell-plainly", Task, tell_plainly, concurrency=1, lease=1.0, retry=ONCE),
     ]

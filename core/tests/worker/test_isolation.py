@@ -1,13 +1,14 @@
 """What must never reach a job's outcome, a log line or the store: a secret, a broken observer, a full disk, odd data."""
 
 import contextlib
+import datetime as dt
 from typing import Annotated
 
 import msgspec
 import pytest
 import redis
 
-from jobrunner import Client, Discard, JobFailedError, PluginError, Queue, Secret, Snooze, hookimpl
+from jobrunner import Client, Discard, JobFailedError, PluginError, Queue, Retry, Secret, Snooze, hookimpl
 from jobrunner.discovery import Found
 from jobrunner.events import (
     JobCompleted,
@@ -197,6 +198,57 @@ async def test_exception_that_python_treats_as_its_own_ends_the_attempt_and_not_
         assert raised.__name__ in f"{failed.error_type} {failed.error}"
         with pytest.raises(JobFailedError):
             await handle.result(timeout=5)
+
+
+class Nowhere(dt.tzinfo):
+    def utcoffset(self, _):
+        raise LookupError("no such zone")
+
+
+class Bare(Retry):
+    def __init__(self):
+        """Leave out what the base class would set."""
+
+
+async def noon_nowhere(job):
+    return dt.datetime(2026, 1, 1, 12, tzinfo=Nowhere())
+
+
+async def retry_without_a_time(job):
+    raise Bare
+
+
+async def snooze_for_no_text(job):
+    raise Snooze(1, None)
+
+
+@pytest.mark.parametrize("handler", [noon_nowhere, retry_without_a_time, snooze_for_no_text])
+async def test_end_that_cannot_be_told_is_an_error_of_the_job(at_work, one_queue, handler):
+    """Else the attempt would never end, and hold its slot and its lease for as long as the worker lives."""
+    async with at_work(one_queue(handler)) as running:
+        failed = await running.failure(await running.enqueue())
+        assert "cannot be told" in failed.error
+        assert await running.stop() == 0
+        assert running.worker.left_behind == 0
+
+
+@pytest.mark.parametrize("wish", [Snooze(3600, "caf\udce9"), Retry(0, "caf\udce9"), Discard("caf\udce9")])
+async def test_text_that_is_no_unicode_ends_its_attempt_and_harms_no_other(at_work, one_queue, wish):
+    """Names of files come so: the exchange that tells of one carries what other jobs have to say, too."""
+
+    async def say(job):
+        if job.payload.number:
+            raise wish
+        return "well"
+
+    async with at_work(one_queue(say)) as running:
+        expected = JobSnoozed if isinstance(wish, Snooze) else JobFailed
+        odd, well = await running.enqueue(number=1), await running.enqueue()
+        await running.until(expected, job_id=odd.id)
+        assert await well.result(timeout=20) == "well"
+        assert running.witness.of(WorkerDutyRestarted) == []
+        told = running.witness.of(expected)[0]
+        assert "caf\\udce9" in (told.reason if isinstance(told, JobSnoozed) else told.error)
 
 
 async def test_exception_whose_text_cannot_be_made_is_still_an_error(at_work, one_queue):

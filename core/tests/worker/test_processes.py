@@ -57,6 +57,17 @@ async def test_process_is_kept_for_the_next_job(in_processes):
         assert first == second != os.getpid()
 
 
+async def test_file_of_this_folder_does_not_stand_in_for_a_module_of_python(
+    in_processes, tmp_path, monkeypatch
+):
+    """A project with a `queue.py` is a project like any other."""
+    (tmp_path / "queue.py").write_text("raise RuntimeError('in the place of another')\n")
+    monkeypatch.chdir(tmp_path)
+
+    async with in_processes() as running:
+        assert await (await running.enqueue()).result(timeout=30) != os.getpid()
+
+
 async def test_process_that_died_while_idle_costs_no_job_anything(in_processes):
     """The system may end one at any time to get memory back."""
     async with in_processes() as running:

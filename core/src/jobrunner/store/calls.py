@@ -17,6 +17,9 @@ from jobrunner.store.scripts import SCRIPT_KEYS
 
 T = TypeVar("T")
 
+_AGAIN = (State.FAILED, State.CANCELLED, State.DELAYED, State.PARKED)
+"""States whose jobs may be put in line again by hand."""
+
 MAX_BATCH = 150
 """Jobs that one exchange reserves or settles, so that no script holds Redis for 5 ms."""
 
@@ -226,6 +229,8 @@ def cancel(keys: QueueKeys, ids: Sequence[str], *, reason: str, entry: bytes) ->
 
 def retry(keys: QueueKeys, state: State, ids: Sequence[str], *, forgive: bool) -> Call[list[str]]:
     """Put up to `MAX_BY_HAND` jobs of a state in line again; the ids that were moved."""
+    if state not in _AGAIN:
+        raise ValueError(f"jobs that are {state.value} cannot be put in line again")
     args: list[object] = [state.value, int(forgive), *ids]
     return _call("retry", keys, args, _texts, **{"from": keys.of(state)})
 
@@ -250,6 +255,11 @@ def trim(
         raise ValueError("jobs that run are never cleared")
     args: list[object] = [state.value, keep, keep_ms, limit, own_ms, chosen_ms]
     return _call("trim", keys, args, _int, list=keys.of(state))
+
+
+def prune(keys: QueueKeys, limit: int) -> Call[int]:
+    """Forget ids of trimmed jobs that were remembered long enough, up to `limit` (1,000); how many were."""
+    return _call("prune", keys, [limit], _int)
 
 
 def counts(keys: QueueKeys) -> Call[Counts]:

@@ -6,6 +6,9 @@ unchecked.
 
 from __future__ import annotations
 
+import re
+
+from jobrunner.errors import InvalidNameError
 from jobrunner.model import State
 from jobrunner.names import check_prefix, check_queue
 
@@ -47,6 +50,8 @@ LISTS: dict[State, str] = {
 PERMANENT = ("meta", "stats", "events", "seen")
 """What may be left of a queue that has no job: flags, counters, the capped stream, ids that expire."""
 
+_CONSUMER = re.compile(r"[\w.-]{1,128}")
+
 
 class QueueKeys:
     """The keys of one queue.
@@ -77,7 +82,15 @@ class QueueKeys:
         return self._names[LISTS[state]]
 
     def memory(self, consumer: str) -> str:
-        """The hash that remembers a consumer's last exchange."""
+        """The hash that remembers a consumer's last exchange.
+
+        Raises:
+            InvalidNameError: The consumer's name does not fit into a lease, where it stands between spaces.
+        """
+        if not _CONSUMER.fullmatch(consumer):
+            raise InvalidNameError(
+                f"consumer name {consumer[:80]!r} is not allowed: use 1 to 128 of letters, digits, '.', '_' and '-'"
+            )
         return self._names["memory"] + consumer
 
 

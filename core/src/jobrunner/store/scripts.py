@@ -61,16 +61,18 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
             "stats",
             "tally",
             "events",
+            "share",
         ),
     ),
     "retry": ("from", "jobs", "wait", "attempts", "share", "wake", "stats", "tally", "meta", "events"),
     "remove": (
         *("jobs", "lease", "attempts", "state", "steps", "progress", "logs", "seen", "tally"),
-        *("wait", "later", "done", "dead", "cancelled", "parked"),
+        *("wait", "later", "done", "dead", "cancelled", "parked", "share"),
     ),
     "trim": (
         *("list", "jobs", "attempts", "state", "steps", "progress", "logs", "seen", "share", "tally", "wait"),
     ),
+    "prune": ("seen",),
     "counts": ("wait", "later", "active", "done", "dead", "cancelled", "parked", "meta", "jobs"),
 }
 """Script -> its keys in order. `from` and `list` stand for a structure that the caller names."""

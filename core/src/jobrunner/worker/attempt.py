@@ -91,6 +91,7 @@ class Attempt:
             "_desk",
             "_log",
             "_steps",
+            "apart",
             "cancel_reason",
             "counts",
             "deadline",
@@ -107,6 +108,7 @@ class Attempt:
             "queue",
             "record",
             "secrets",
+            "spoke",
             "started_at",
             "stop",
             "task",
@@ -139,11 +141,15 @@ class Attempt:
         self.ended_at = 0.0
         self.deadline = 0.0
         self.over = False
+        self.apart = False
+        """Whether it runs in a process of its own."""
         self.task: asyncio.Task[None] | None = None
         self.stop: Stop | None = None
         self.cancel_reason: str | None = None
         self.secrets: list[str] = []
         self.progress: bytes | None = None
+        self.spoke = False
+        """Whether it ever had progress or log lines; some may still be on their way to the store."""
         self.logs: deque[bytes] | None = None
         self._desk = desk
         self._steps: dict[str, bytes] | None = None if counts.runs else {}
@@ -193,7 +199,8 @@ class Attempt:
         """Make the attempt stop; the first reason stands."""
         if not self.ask_to_stop(stop, reason) or self.task is None:
             return
-        if self.queue.executor == "thread":  # it can only be asked; what does not listen is left behind
+        # A thread can only be asked; what does not listen is left behind.
+        if self.queue.executor == "thread" and not self.apart:
             self.task.get_loop().call_later(STOP_WAIT_S, self.task.cancel, reason)
         else:
             self.task.cancel(reason)
@@ -223,8 +230,7 @@ class Attempt:
         if self.secrets:
             message = redact(message, self.secrets)
         # Cut last, so that no secret is cut in half and slips through.
-        self.progress = msgspec.json.encode([round(fraction, 4), message[:MAX_PROGRESS_TEXT]])
-        self._desk.noted(self)
+        self.keep_progress(msgspec.json.encode([round(fraction, 4), message[:MAX_PROGRESS_TEXT]]))
 
     async def enqueue(self, queue: str, payload: object, options: Mapping[str, object]) -> str:
         """Enqueue a job of this job."""
@@ -234,12 +240,19 @@ class Attempt:
         """A resource of the plugin."""
         return self._desk.resource(self, kind)
 
+    def keep_progress(self, progress: bytes) -> None:
+        """Keep a progress report with the job, as JSON."""
+        self.progress = progress
+        self.spoke = True
+        self._desk.noted(self)
+
     def keep_line(self, line: bytes) -> None:
         """Keep a log line with the job; called on a plain handler's own thread too."""
         if self.logs is None:
             self.logs = deque()
         if len(self.logs) < MAX_LOG_LINES:
             self.logs.append(line)
+            self.spoke = True
             self._desk.noted(self)
 
     def take_notes(self) -> tuple[bytes | None, list[bytes]]:

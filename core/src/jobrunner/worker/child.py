@@ -1,13 +1,14 @@
 """The other end of `children`: a process that loads the plugins, then runs one handler at a time.
 
-Run by the worker as `python -m jobrunner.worker.child FD`. It never talks to the store; what its jobs ask for
-goes to the parent, and when the parent is gone it ends.
+Run by the worker as `python -m jobrunner.worker.child FD PARENT`. It never talks to the store; what its jobs ask for
+goes to the parent, and when the parent is gone it ends, at once where the kernel can see to it (Linux).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -31,6 +32,9 @@ from jobrunner.worker.desk import attempt_logger
 from jobrunner.worker.executor import Executor
 from jobrunner.worker.resources import Resources
 from jobrunner.worker.threads import Threads
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux' `prctl`: the signal that this process gets when its parent dies."""
 
 
 class PipeDesk:
@@ -116,6 +120,8 @@ async def serve(sock: socket.socket) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=sock, limit=pipe.MAX_MESSAGE)
     hello = pipe.hear_parent(await pipe.receive(reader))
     assert isinstance(hello, pipe.Hello)
+    # Behind what is there, so that a module of Python's own is found before one of that name in the worker's folder.
+    sys.path += [folder for folder in hello.path if folder not in sys.path]
     try:
         plugins = load(hello.plugins, os.environ, strict=hello.plugins is not None)
         queue = plugins.queue(hello.queue)
@@ -177,11 +183,20 @@ async def _not_asked(_: Attempt) -> int:
     return 0
 
 
+def _die_with(parent: int) -> None:
+    """End with the parent, whatever a handler is doing: its job is another worker's soon, and must not run twice."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before the kernel was asked
+        os._exit(0)
+
+
 def main() -> None:
     """Serve the parent over the file descriptor that it named."""
     # The terminal's and the supervisor's signals are the parent's business: it tells us when to stop.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    _die_with(int(sys.argv[2]))
     sock = socket.socket(fileno=int(sys.argv[1]))
     with contextlib.suppress(EOFError, ConnectionError):
         asyncio.run(serve(sock))

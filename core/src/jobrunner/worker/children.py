@@ -1,4 +1,6 @@
-"""Processes for handlers that hold the CPU: kept for the next job, killed when a handler does not end.
+"""Processes for handlers that hold the CPU, kept for the next job, and for single jobs that may kill their process.
+
+Either is killed when a handler does not end.
 
 The parent renews the lease and writes to the store; a child only runs a handler and asks.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from asyncio.subprocess import Process
@@ -18,6 +21,9 @@ from jobrunner.logs import Logs
 from jobrunner.outcome import Outcome
 from jobrunner.worker import pipe
 from jobrunner.worker.attempt import STOP_WAIT_S, Attempt, Desk, Stop
+
+APART = 4
+"""Processes at once for single jobs that may kill theirs; further ones wait. One has its own copy of every plugin."""
 
 START_S = 60.0
 """Seconds that a child may take to load its plugins."""
@@ -68,14 +74,21 @@ class ChildPool:
         self._logs = logs
         self._worker_id = worker_id
         self._idle: dict[str, list[Child]] = {}
+        self._apart = asyncio.Semaphore(APART)
 
     async def run(self, attempt: Attempt) -> Outcome:
-        """Run an attempt in a child.
+        """Run an attempt in a child: one that is kept for the next, or one for this job alone, of which there are few.
 
         Raises:
             WorkerLostError: The child ended without an answer.
             PluginError: The child cannot load the plugins.
         """
+        if attempt.queue.executor == "process":
+            return await self._run(attempt)
+        async with self._apart:
+            return await self._run(attempt)
+
+    async def _run(self, attempt: Attempt) -> Outcome:
         idle = self._idle.setdefault(attempt.queue.name, [])
         while idle and not idle[-1].alive:  # the system may end one at any time, and that is no job's crash
             await idle.pop().kill()
@@ -89,7 +102,10 @@ class ChildPool:
         except BaseException:  # cancelled: whatever it does, it does no more
             await child.kill()
             raise
-        idle.append(child)
+        if attempt.queue.executor == "process":
+            idle.append(child)
+        else:  # it was for this job alone
+            await child.kill()
         return outcome
 
     async def close(self) -> None:
@@ -104,9 +120,11 @@ class ChildPool:
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # a `queue.py` in this folder must not stand in for Python's own
                 "-m",
                 "jobrunner.worker.child",
                 str(theirs.fileno()),
+                str(os.getpid()),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )
@@ -118,6 +136,7 @@ class ChildPool:
             child.say(
                 pipe.Hello(
                     plugins=self._plugin_names,
+                    path=sys.path,
                     queue=queue,
                     log_level=self._logs.level_name,
                     log_format="json" if self._logs.json else "console",
@@ -182,8 +201,7 @@ class ChildPool:
 
     def _note(self, attempt: Attempt, progress: str, lines: list[str]) -> None:
         if progress:
-            attempt.progress = progress.encode()
-            self._desk.noted(attempt)
+            attempt.keep_progress(progress.encode())
         for line in lines:
             attempt.keep_line(line.encode("utf-8", "backslashreplace"))
 

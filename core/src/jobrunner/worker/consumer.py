@@ -26,7 +26,15 @@ from jobrunner.worker.executor import Executor
 from jobrunner.worker.health import Health
 from jobrunner.worker.intake import taken_in
 from jobrunner.worker.pace import Pace
-from jobrunner.worker.settling import cancelled_instead, event_type, lease_lost, settlement, started, told
+from jobrunner.worker.settling import (
+    cancelled_instead,
+    event_type,
+    lease_lost,
+    next_batch,
+    settlement,
+    started,
+    told,
+)
 from jobrunner.worker.slots import Slots
 from jobrunner.worker.verdict import ended_by
 
@@ -203,13 +211,13 @@ class Consumer:
         return max(0, min(room + ahead, MAX_BATCH - len(self._ready)))
 
     async def _exchange(self) -> None:
-        batch, self._ended = self._ended[:MAX_BATCH], self._ended[MAX_BATCH:]
+        batch, self._ended = next_batch(self._ended)
         want = self._want()
         self._serial += 1
-        request = self._request(batch, want)
         begun = self._clock.monotonic()
         self._look = False  # a wake-up that comes while this is under way sets it again, and must not be lost
         try:
+            request = self._request(batch, want)
             answer = await self._send(request)
         except BaseException:
             self._look = True
@@ -307,13 +315,19 @@ class Consumer:
         if attempt.over:  # it was left behind long ago
             self._came_back(attempt)
             return
-        if self._flush is not None and (attempt.logs or attempt.progress):
-            await self._flush(attempt)
-        self._ended_running(attempt, outcome)
+        self._over(attempt)
+        try:  # may take as long as the store does; nothing can stop the attempt meanwhile, or leave it behind
+            if self._flush is not None and attempt.spoke:
+                await self._flush(attempt)
+        finally:
+            self._ended_running(attempt, outcome)
 
-    def _ended_running(self, attempt: Attempt, outcome: Outcome) -> None:
+    def _over(self, attempt: Attempt) -> None:
+        """The handler has ended, or nobody waits for it any more: the outcome is known, and stands."""
         attempt.over = True
         attempt.ended_at = self._clock.monotonic()
+
+    def _ended_running(self, attempt: Attempt, outcome: Outcome) -> None:
         self._stuck = False
         self._pace.ran(attempt.ended_at - attempt.started_at)
         self.running.discard(attempt)
@@ -339,7 +353,7 @@ class Consumer:
         self._stop(attempt, Stop.TIMEOUT, reason)
 
     def _stop(self, attempt: Attempt, stop: Stop, reason: str) -> None:
-        if attempt.stop is not None:
+        if attempt.stop is not None or attempt.over:
             return
         attempt.request_stop(stop, reason)
         if attempt in self.running:
@@ -351,6 +365,7 @@ class Consumer:
         if attempt.over:
             return
         self._left(attempt)
+        self._over(attempt)
         self._ended_running(attempt, ended_by(attempt, asyncio.CancelledError()))
 
     def leave_all_behind(self) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from jobrunner.codec import check_size, decode_object
-from jobrunner.errors import PayloadError, Snooze
+from jobrunner.errors import PayloadError, PluginError, Snooze
 from jobrunner.job import Job, SyncJob
 from jobrunner.masking import secret_values
 from jobrunner.outcome import Outcome, Snoozed
@@ -32,6 +32,7 @@ class Children(Protocol):
 
         Raises:
             WorkerLostError: The child ended without an answer.
+            PluginError: The child cannot load the plugins.
         """
         ...
 
@@ -44,7 +45,8 @@ class Executor:
         handler: Its handler, inside every plugin's wrapper.
         snoozed_ms: Asks the store how long a job has been snoozed.
         threads: Where plain handlers run.
-        children: Where process handlers run; None where they run right here, since this is the child.
+        children: Where process handlers run, and whatever lost its worker so often that the next time is the last one;
+            None where they run right here, since this is the child.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class Executor:
         self._handler = handler
         self._snoozed_ms = snoozed_ms
         self._threads = threads
-        self._children = children if queue.executor == "process" else None
+        self._children = children
         self.on_left: Callable[[Attempt], None] = lambda _: None
         """Called when a handler is left behind in its thread."""
         self.on_back: Callable[[Attempt], None] = lambda _: None
@@ -70,31 +72,56 @@ class Executor:
     async def run(self, attempt: Attempt) -> Outcome:
         """Run one attempt to its end. Never raises, but where the event loop itself is being closed."""
         try:
+            return await self._run(attempt)
+        except Exception as error:  # noqa: BLE001 - a result or a wish of the handler's own making that cannot be read
+            problem = RuntimeError("what the handler returned or raised cannot be told")
+            problem.__cause__ = error
+            return ended_by(attempt, problem)
+
+    async def _run(self, attempt: Attempt) -> Outcome:
+        try:
             record = self._record(attempt)
-            if self._children is not None:
-                outcome = await self._children.run(attempt)
-                if isinstance(
-                    outcome, Snoozed
-                ):  # the child cannot know for how long the job was snoozed before
-                    raise Snooze(outcome.delay_s, outcome.note.reason)
+            outcome = await self._apart(attempt)
+            if outcome is not None:
                 return outcome
             value = await self._call(attempt, self._payload(attempt, record))
         except Snooze as wish:
             try:
                 before = await self._snoozed_ms(attempt)
-            except Exception as error:  # noqa: BLE001 - the store is away: the wish is granted, the budget waits
-                del error
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - the store is away, or too late: granted all the same
+                _forget_cancelling(attempt)
                 before = 0
             return ended_by(attempt, wish, snoozed_ms=before)
         except asyncio.CancelledError as error:
-            if attempt.stop is not None and (task := asyncio.current_task()):
-                task.uncancel()
+            _forget_cancelling(attempt)
             return ended_by(attempt, error)
         except (KeyboardInterrupt, SystemExit) as error:
             return ended_by(attempt, RuntimeError(f"the handler raised {type(error).__name__}"))
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is an outcome
             return ended_by(attempt, error)
         return completed(attempt, value)
+
+    async def _apart(self, attempt: Attempt) -> Outcome | None:
+        """Run the attempt in a process of its own, if it is to; None if it is to run right here.
+
+        All jobs that a dead worker held are suspected alike, the guilty and those that ran beside it. Who is on the last
+        chance is tried alone, so that nobody is buried for what another job did, and nobody else is harmed any more.
+        """
+        crashes = attempt.counts.crashes
+        is_last_chance = 0 < crashes >= self.queue.max_crashes - 1
+        if self._children is None or not (is_last_chance or self.queue.executor == "process"):
+            return None
+        attempt.apart = True
+        try:
+            outcome = await self._children.run(attempt)
+        except PluginError:
+            if self.queue.executor == "process":
+                raise
+            attempt.apart = False  # a queue of this process alone, which no child can load
+            return None
+        if isinstance(outcome, Snoozed):  # the child cannot know for how long the job was snoozed before
+            raise Snooze(outcome.delay_s, outcome.note.reason)
+        return outcome
 
     def _record(self, attempt: Attempt) -> Record:
         if attempt.record is None:
@@ -143,3 +170,9 @@ class Executor:
         return await self._threads.run(
             lambda: self._handler(job), left=lambda: self.on_left(attempt), back=lambda: self.on_back(attempt)
         )
+
+
+def _forget_cancelling(attempt: Attempt) -> None:
+    """The attempt was made to stop, and has: its task goes on as one that nobody cancelled."""
+    if attempt.stop is not None and (task := asyncio.current_task()):
+        task.uncancel()

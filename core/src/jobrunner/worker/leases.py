@@ -31,6 +31,9 @@ STALL_LEASES = 20
 
 BATCH = 500
 
+CLOSE_S = 0.5
+"""Seconds that a stop waits for the thread; it holds nothing that would be lost."""
+
 
 class Leases:
     """The lease thread of a worker.
@@ -73,10 +76,10 @@ class Leases:
         self._thread.start()
 
     async def close(self) -> None:
-        """End the thread."""
+        """End the thread, or leave it where it waits for a store that does not answer."""
         self._over.set()
         if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, 5.0)
+            await asyncio.to_thread(self._thread.join, CLOSE_S)
 
     def take_lag(self) -> float:
         """The longest time without a tick since the last call, in seconds."""
@@ -103,16 +106,16 @@ class Leases:
         store: SyncStore | None = None
         while not self._over.wait(self._interval):
             self._watch()
-            try:
-                store = store or self._open_store()
-                for consumer in self._consumers:
+            for consumer in self._consumers:
+                try:  # each by itself: one whose keys are broken costs the others nothing
+                    store = store or self._open_store()
                     self._renew(consumer, store)
-            except JobrunnerError:
-                continue  # the exchange tells of it; the outage grace keeps the leases
-            except Exception as error:  # noqa: BLE001 - this thread ends when it is told to, and never by itself
-                if self._loop is None or self._loop.is_closed():
-                    return
-                self._tell(self._failed(error))
+                except JobrunnerError:
+                    continue  # the exchange tells of it; the outage grace keeps the leases
+                except Exception as error:  # noqa: BLE001 - this thread ends when it is told to, and never by itself
+                    if self._loop is None or self._loop.is_closed():
+                        return
+                    self._tell(self._failed(error))
         if store is not None:
             store.close()
 

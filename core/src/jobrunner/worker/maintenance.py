@@ -27,6 +27,9 @@ RECOVER_LIMIT = 100
 TRIM_LIMIT = 500
 """Jobs that one script recovers or forgets; far below 5 ms of Redis."""
 
+PRUNE_LIMIT = 1000
+"""Ids that one script forgets."""
+
 TRIM_S = 20.0
 """Seconds between two rounds of trimming by age and size."""
 
@@ -138,8 +141,8 @@ class Maintenance:
         consumer.keep = await self._trim(queue, State.COMPLETED, queue.keep_completed)
         await self._trim(queue, State.FAILED, queue.keep_failed)
         await self._trim(queue, State.CANCELLED, queue.keep_failed)
-        now = await self._store.run(calls.server_ms())
-        await self._store.run(calls.command("ZREMRANGEBYSCORE", keys["seen"], "-inf", now))
+        while await self._store.run(calls.prune(keys, PRUNE_LIMIT)) == PRUNE_LIMIT:
+            pass
         await self._unpark(queue)
 
     async def _trim(self, queue: Queue, state: State, keep: Keep) -> int:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from jobrunner.backoff import reconnect_delay
-from jobrunner.errors import LeaseLostError, OutcomeUnknownError, StepError, StoreError, StoreUnavailableError
+from jobrunner.errors import LeaseLostError, StepError, StoreCorruptError, StoreError
 from jobrunner.store import calls
 from jobrunner.store.calls import NoteLine
 from jobrunner.store.store import Store
@@ -42,6 +42,8 @@ class Notes:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pending: dict[Attempt, None] = {}
+        self._under_way: frozenset[Attempt] = frozenset()
+        self._writing = asyncio.Lock()
 
     def add(self, attempt: Attempt) -> None:
         """The attempt has something to write."""
@@ -52,10 +54,16 @@ class Notes:
         while True:
             await asyncio.sleep(FLUSH_S)
             if self._pending:
-                await self._write(list(self._pending))
+                async with self._writing:
+                    self._under_way = frozenset(self._pending)
+                    await self._write(list(self._under_way))
+                    self._under_way = frozenset()
 
     async def flush(self, attempt: Attempt) -> None:
-        """Write what one attempt has pending, before its lease ends."""
+        """Write what one attempt has pending, before its lease ends; return once all that it said is written."""
+        if attempt in self._under_way:  # else what is on its way could come after this, or after the lease
+            async with self._writing:
+                pass
         await self._write([attempt])
 
     async def _write(self, attempts: list[Attempt]) -> None:
@@ -106,11 +114,14 @@ class Notes:
             )
 
     async def _until_answered(self, call: calls.Call[T]) -> T:
+        """Ask until the store answers: that it is away, or does not let us in for a while, is no job's failure."""
         failures = 0
         while True:
             try:
                 return await self._store.run(call)
-            except (StoreUnavailableError, OutcomeUnknownError):
+            except StoreCorruptError:  # it will say so again
+                raise
+            except StoreError:
                 failures += 1
                 await asyncio.sleep(reconnect_delay(failures))
 

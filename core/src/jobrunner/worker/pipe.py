@@ -20,6 +20,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     """The parent's first message: what to load."""
 
     plugins: tuple[str, ...] | None
+    path: list[str]
     queue: str
     log_level: str
     log_format: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import msgspec
 
 from jobrunner.declaration import Declaration
-from jobrunner.errors import StoreError
+from jobrunner.errors import StoreError, StoreFullError
 from jobrunner.fleet import WorkerReport
 from jobrunner.store import calls, looks
 from jobrunner.store.store import Store
@@ -42,11 +43,17 @@ class Reporter:
         self._health = health
         self._describe = describe
         self._declared = declared
+        self._is_declared = not declared
         self._id = ""
+
+    async def begin(self) -> None:
+        """Declare the queues, or put it off where the store is full: whoever makes room must be able to start."""
+        with contextlib.suppress(StoreFullError):
+            await self.declare()
 
     async def declare(self) -> None:
         """Register the queues that the worker serves, for producers that have not installed their plugins."""
-        if not self._declared:
+        if self._is_declared:
             return
         fleet = self._store.fleet
         queues: list[object] = ["HSET", fleet.queues]
@@ -56,13 +63,17 @@ class Reporter:
             schemas += [declared.name, msgspec.json.encode(schema)]
         await self._store.run(calls.command(*queues))
         await self._store.run(calls.command(*schemas))
+        self._is_declared = True
 
     async def run(self) -> None:
         """Report until cancelled."""
         failures = 0
         while True:
             try:
+                await self.declare()
                 await self.report()
+            except StoreFullError:
+                pass  # the store serves all the same: what is worth more than a report needs no memory
             except StoreError as error:
                 failures += 1
                 await self._health.failed("report", error, failures)

@@ -24,10 +24,13 @@ from jobrunner.events import (
 )
 from jobrunner.outcome import Cancelled, Completed, Failed, Lost, Outcome, Parked, Released, Retried, Snoozed
 from jobrunner.record import AttemptError
-from jobrunner.store.calls import Settlement
+from jobrunner.store.calls import MAX_BATCH, Settlement
 from jobrunner.worker.attempt import Attempt
 
 _encode = msgspec.json.encode
+
+Ended = tuple[Attempt, Outcome]
+"""An attempt that has ended, and how."""
 
 
 class _About(TypedDict):
@@ -50,6 +53,16 @@ class _Cause(TypedDict):
     error: str
     fingerprint: str
     traceback: str
+
+
+def next_batch(ended: list[Ended]) -> tuple[list[Ended], list[Ended]]:
+    """What is settled next, and what is left for later: a job is never in a batch twice, since a verdict is of an id."""
+    batch, rest = ended[:MAX_BATCH], ended[MAX_BATCH:]
+    newest = {attempt.id: attempt for attempt, _ in batch}
+    if len(newest) < len(batch):  # a job came back while its lost run went on here
+        rest = [one for one in batch if newest[one[0].id] is not one[0]] + rest
+        batch = [one for one in batch if newest[one[0].id] is one[0]]
+    return batch, rest
 
 
 def settlement(attempt: Attempt, outcome: Outcome) -> Settlement:

@@ -28,7 +28,8 @@ PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signa
 YOUNG_S = 5.0
 """Seconds within which a worker that ends is started again more slowly each time."""
 
-MISTAKES = (2, 3)
+WRONG_USE, NO_STORE = 2, 3
+MISTAKES = (WRONG_USE, NO_STORE)
 """Exit statuses that a restart would only repeat: wrong usage, and a store that may not be used."""
 
 LOOK_S = 0.1
@@ -113,10 +114,10 @@ class Supervisor:
 
     def _ended(self, index: int, status: int) -> None:
         del self._workers[index]
-        over = status == 0 or status in MISTAKES or (self._burst and status > 0)
-        if self._is_ending or over:
+        is_mistake = self._is_mistake(index, status)
+        if self._is_ending or status == 0 or is_mistake or (self._burst and status > 0):
             self._statuses.append(status)
-            if status in MISTAKES and self._stopping_since is None:
+            if is_mistake and self._stopping_since is None:
                 self._pass_on(signal.SIGTERM, None)
             return
         young = time.monotonic() - self._begun[index] < YOUNG_S
@@ -132,6 +133,10 @@ class Supervisor:
     @property
     def _is_ending(self) -> bool:
         return self._quiet or self._stopping_since is not None
+
+    def _is_mistake(self, index: int, status: int) -> bool:
+        """Whether a restart would only repeat it. Where a worker lived before, its store is away, and will be back."""
+        return status in MISTAKES and not (status == NO_STORE and index in self._failures)
 
     def _pass_on(self, number: int, _: FrameType | None) -> None:
         if number == signal.SIGUSR1:

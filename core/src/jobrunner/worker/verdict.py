@@ -96,7 +96,7 @@ def _snoozed(attempt: Attempt, wish: Snooze, before_ms: int, chance: Chance) -> 
     if before_ms + delay_ms > SNOOZE_BUDGET_MS:
         problem = f"it was snoozed for {before_ms / 3_600_000:.1f} h in all, and 24 h is the most"
         return _failed(attempt, Retry(wish.seconds, problem), wait=wish.seconds, chance=chance)
-    reason = redact(wish.reason, attempt.secrets)[:MAX_MESSAGE]
+    reason = _clean(wish.reason, attempt, MAX_MESSAGE)
     note = Note(what="snoozed", reason=reason, delay_ms=delay_ms, total_ms=before_ms + delay_ms)
     return Snoozed(delay_s=wish.seconds, note=note)
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from jobrunner.errors import StoreError
+from jobrunner.errors import StoreError, StoreFullError
 from jobrunner.store import calls
 from jobrunner.store.store import Store
 from jobrunner.worker.consumer import Consumer
@@ -87,17 +87,18 @@ class Waiter:
             await asyncio.sleep(SETTLE_S)
             return
         if self._client is None and self._lets_go:
-            self._client = await self._own.link.send(["CLIENT", "ID"])
+            self._client = await self._own.run(calls.command("CLIENT", "ID"))
         self._waiting_for = keys
         try:
-            reply = await self._own.link.send(["BLPOP", *sorted(keys), BLOCK_S], BLOCK_S + MARGIN_S)
+            reply = await self._own.run(calls.command("BLPOP", *sorted(keys), BLOCK_S), BLOCK_S + MARGIN_S)
         finally:
             self._waiting_for = frozenset()
         if not isinstance(reply, list):
             return
         consumer = self._by_key[reply[0]]
         if not consumer.wants_jobs:  # it filled up while the command blocked: the token is for another worker
-            await self._store.run(calls.command("LPUSH", reply[0], 1))
+            with contextlib.suppress(StoreFullError):  # then somebody finds the job at the next poll
+                await self._store.run(calls.command("LPUSH", reply[0], 1))
         consumer.wake()
 
     async def close(self) -> None:

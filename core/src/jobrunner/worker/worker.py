@@ -53,6 +53,11 @@ SETTLE_S = 1.5
 LAST_WORDS_S = 2.0
 """Seconds that the last settlements may take; what is not taken by then comes back by its lease."""
 
+GOODBYE_S = 0.5
+"""Seconds that a worker may take to strike itself off; others do it after a minute. With the above and the grace of 25 s
+a worker whose store does not answer has ended before the 30 s of Kubernetes are over.
+"""
+
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker is run.
@@ -185,7 +190,7 @@ class Worker:
         leases = self._leases = Leases(self.consumers, self._open_sync, self.observers.tell, self.id)
         reporter = Reporter(store, self.health, self._report, self._declarations(queues))
         duties = Duties(self.id, self.observers)
-        await reporter.declare()
+        await reporter.begin()
         leases.start()
         self._tell_started(about)
         served = [duties.start(f"consume {one.queue.name}", one.run) for one in self.consumers]
@@ -211,7 +216,7 @@ class Worker:
         await children.close()
         threads.close()
         with contextlib.suppress(StoreError, TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
+            async with asyncio.timeout(GOODBYE_S):
                 await reporter.leave()
         self._tell_stopped()
 

@@ -1,22 +1,24 @@
 -- cancel: stop jobs. One that waits is cancelled at once; a running one is asked to stop by a mark in its lease, so the
 -- wish ends with the attempt it was meant for.
 --
--- KEYS     jobs wait later active lease cancelled parked state stats tally events
+-- KEYS     jobs wait later active lease cancelled parked state stats tally events share
 -- ARGV     1 reason (a line)   2 entry: a line for the journal of those that are cancelled at once   then ids, 1 to 100
 -- Returns  a verdict an id: 'cancelled', 'requested', 'ended' or 'missing'
 -- uses: time order tally news journal
 local keys = {jobs = KEYS[1], lease = KEYS[5], cancelled = KEYS[6], state = KEYS[8], stats = KEYS[9], tally = KEYS[10],
-  events = KEYS[11]}
+  events = KEYS[11], share = KEYS[12]}
 local LISTS = {{KEYS[2], 'waiting'}, {KEYS[3], 'delayed'}, {KEYS[7], 'parked'}}
 call('ZREM', KEYS[4], '') -- a first write that needs no memory: what follows then runs in a full Redis too
-local verdicts, done, lines = {}, {}, {}
+local verdicts, done, lines, left = {}, {}, {}, {}
 for i = 3, #ARGV do
   local id, was = ARGV[i], nil
   for _, list in ipairs(LISTS) do
     if call('ZREM', list[1], id) == 1 then was = list[2] end
   end
   if was then
-    local tenant = tenant_of(head_of(call('HGET', keys.jobs, id)))
+    local head = head_of(call('HGET', keys.jobs, id))
+    local tenant = tenant_of(head)
+    if was == 'waiting' then left[head] = true end
     tally(was, tenant, -1); tally('cancelled', tenant, 1)
     call('ZADD', keys.cancelled, stamp, id)
     done[#done + 1], lines[#lines + 1] = id, ARGV[2]
@@ -30,6 +32,7 @@ end
 if #done > 0 then
   add_lines(keys.state, done, lines)
   write_tally(keys.tally)
+  drop_shares(keys, left)
   tell(keys, {cancelled = #done})
 end
 return verdicts

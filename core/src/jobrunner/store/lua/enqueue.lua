@@ -2,7 +2,7 @@
 --
 -- KEYS     jobs wait later seen share wake stats tally meta
 -- ARGV     1 max_waiting: jobs waiting and delayed that the queue takes, 0 for any number
---          then a job: id, when, record; 1 to 1000 jobs. `when` is 0 for now, a number of ms from now, or `@` and a
+--          then a job: id, when, record; 1 to 300 jobs. `when` is 0 for now, a number of ms from now, or `@` and a
 --          time in ms. A record is a JSON array without its opening: `priority,"tenant",version,payload ...]`,
 --          priority 0-100; it is stored with `[` and the server's time in ms before it
 -- Returns  {'ok', ids that were there with the same record or fingerprint}, {'conflict', ids that were there with
@@ -39,7 +39,7 @@ for i, id in ipairs(ids) do
     local head = match(record, '^%d+,"[^"]*",')
     if not head then return redis.error_reply('RECORD of ' .. id .. ' does not begin with priority and tenant') end
     local due = sub(when, 1, 1) == '@' and tonumber(sub(when, 2)) or tonumber(when) and now + when
-    if not due then return redis.error_reply('WHEN of ' .. id .. ' is not a time') end
+    if not (due and due < 2 ^ 53) then return redis.error_reply('WHEN of ' .. id .. ' is not a time') end
     there = opening .. record
     batch[id], jobs[#jobs + 1] = there, id
     jobs[#jobs + 1] = there
@@ -68,9 +68,10 @@ if soonest then
   local first = call('ZRANGE', keys.later, 0, 0, 'WITHSCORES')[2]
   sooner = not first or soonest < tonumber(first)
 end
-call('HSET', keys.jobs, unpack(jobs))
-if #later > 0 then call('ZADD', keys.later, unpack(later)) end
+-- Lists come before records: if a list is not ours this ends here, and leaves no record without a place.
 if #ready > 0 then line_up(keys, meta[1], ready, heads) end
+if #later > 0 then call('ZADD', keys.later, unpack(later)) end
+call('HSET', keys.jobs, unpack(jobs))
 -- One token wakes one consumer; it is also told of a delayed job that is due before all others.
 if (#ready > 0 or sooner) and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end
 write_tally(keys.tally)

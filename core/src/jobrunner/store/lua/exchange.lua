@@ -7,16 +7,16 @@
 --          events steps progress logs
 --          memory: this consumer's last exchange, a small hash that expires after a day
 -- ARGV     1 consumer   2 serial (1, 2, 3 ... of this consumer)   3 nonce (22 characters, new with each serial)
---          4 want (jobs, 0-500)   5 lease_ms   6 promote (jobs, 0-500)   7 max_active (over all workers, 0: any)
+--          4 want (jobs, 0-250)   5 lease_ms   6 promote (jobs, 0-250)   7 max_active (over all workers, 0: any)
 --          8 keep: jobs of `done`, past which the oldest are forgotten   9 own_ms, 10 chosen_ms: see forget
 --          11 counted, then so many times name, increment: counters of `stats`
 --          then plain, then so many times id, nonce: completed without a result
---          then a settlement: id, nonce, outcome, delay_ms, entry. Outcome: complete, retry, snooze, release, fail,
---          cancel, park, or crash; retry, snooze and crash wait delay_ms; entry is added to the job's journal unless
---          it is empty
+--          then a settlement: id, nonce, outcome, delay_ms, entry; 0-250 with the plain ones. Outcome: complete, retry,
+--          snooze, release, fail, cancel, park, or crash; retry, snooze and crash wait delay_ms; entry is added to the
+--          job's journal unless it is empty
 -- Returns  {ids, records, counts, refused, due_ms, now_ms}: counts are nil or 'runs unspent crashes' of the runs before this
 --          one; refused is id, verdict ...: 'already' (applied before, fine), 'stale' (the lease was lost) or
---          'cancelled' (a retry, snooze or release of a job that was to stop: it was cancelled instead);
+--          'cancelled' (it was to stop, and retry, snooze, release, park or crash would bring it back: cancelled instead);
 --          due_ms is the time to the next delayed job, 0 if more are due, -1 if there is none
 -- uses: time grace order tally news journal forget
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], active = KEYS[4], lease = KEYS[5], attempts = KEYS[6],
@@ -31,6 +31,7 @@ local GOES = {
   fail = {keys.dead, 'failed', 'failed', {1, 0, 0}}, cancel = {keys.cancelled, 'cancelled', 'cancelled', {1, 0, 0}},
   park = {keys.parked, 'parked', 'parked', {1, 1, 0}}, crash = {keys.later, 'delayed', 'crashed', {1, 0, 1}},
 }
+local COMES_BACK = {delayed = true, waiting = true, parked = true}
 local consumer, serial, nonce, want, lease_ms =
   ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local promote, max_active, keep = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
@@ -90,14 +91,20 @@ local function was_applied(id, under)
   return before[id .. ' ' .. under]
 end
 
--- A job given back goes to the front of its band, and its tenant is not charged again.
+-- Jobs given back go to the front of their bands in the order they came. Their tenants are not charged again, but what
+-- these enqueue from now on comes after.
 local function give_back(back)
-  local records, line = call('HMGET', keys.jobs, unpack(back)), {}
-  for i, id in ipairs(back) do
-    local base = base_of(head_of(records[i]))
-    line[2 * i - 1] = int(math.max(base, band_clock(keys.wait, base) - 1)); line[2 * i] = id
+  local records, fronts, line, ends = call('HMGET', keys.jobs, unpack(back)), {}, {}, {}
+  for i = #back, 1, -1 do
+    local head = head_of(records[i])
+    local base = base_of(head)
+    local tag = (fronts[base] or band_clock(keys.wait, base)) - 1
+    fronts[base] = tag
+    line[#line + 1] = int(tag); line[#line + 1] = back[i]
+    ends[#ends + 1] = int(tag + 1); ends[#ends + 1] = head
   end
   call('ZADD', keys.wait, unpack(line))
+  call('ZADD', keys.share, 'GT', unpack(ends))
 end
 
 local function charge(ended, costs)
@@ -129,7 +136,7 @@ local function settle()
         tally('completed', tenant, 1)
       else
         local goes = GOES[outcome]
-        if (goes[1] == keys.later or goes[1] == keys.wait) and string.find(lease, '\n', 1, true) then
+        if COMES_BACK[goes[2]] and string.find(lease, '\n', 1, true) then
           goes, verdict = GOES.cancel, 'cancelled'
         end
         local to = goes[1]
@@ -199,13 +206,19 @@ if free > 0 then
   for i = 1, n do taken[i] = popped[2 * i - 1] end
   if n > 0 then
     records, counts = call('HMGET', keys.jobs, unpack(taken)), call('HMGET', keys.attempts, unpack(taken))
-    local active, leases, holder = {}, {}, ' ' .. consumer .. ' ' .. stamp
+    local active, leases, holder, number, holders = {}, {}, ' ' .. consumer .. ' ' .. stamp, {}, {}
     for i, id in ipairs(taken) do
-      local tenant = records[i] and match(records[i], '^%[%d+,%d+,"([^"]*)"') or ''
-      tally('waiting', tenant, -1); tally('active', tenant, 1)
+      local tenant = match(records[i] or '', '^%[%d+,%d+,"([^"]*)"') or ''
+      local held = holders[tenant]
+      if not held then
+        held = nonce .. ' ' .. tenant .. holder
+        holders[tenant], number[tenant] = held, 0
+      end
+      number[tenant] = number[tenant] + 1
       active[2 * i - 1] = lease_end; active[2 * i] = id
-      leases[2 * i - 1] = id; leases[2 * i] = nonce .. ' ' .. tenant .. holder
+      leases[2 * i - 1] = id; leases[2 * i] = held
     end
+    for tenant, k in pairs(number) do tally('waiting', tenant, -k); tally('active', tenant, k) end
     call('ZADD', keys.active, unpack(active))
     call('HSET', keys.lease, unpack(leases))
     count('started', n)
@@ -225,7 +238,7 @@ if (left or soonest and due >= soonest) and call('LLEN', keys.wake) == 0 then ca
 call('HSET', MEMORY, 'nonce', nonce, 'serial', ARGV[2], 'taken', table.concat(taken, ' '), 'refused',
   table.concat(refused, ' '), 'settled', table.concat(applied, ' '), 'under', table.concat(under, ' '))
 call('PEXPIRE', MEMORY, DAY_MS)
-for i = 1, counted do call('HINCRBY', keys.stats, ARGV[10 + 2 * i], ARGV[11 + 2 * i]) end
 write_tally(keys.tally)
+for i = 1, counted do call('HINCRBY', keys.stats, ARGV[10 + 2 * i], ARGV[11 + 2 * i]) end
 tell(keys, news, consumer)
 return {taken, records, counts, refused, due, stamp}

@@ -1,23 +1,25 @@
 -- remove: delete jobs and all that is known of them. A running one is left alone: cancel it first.
 --
--- KEYS     jobs lease attempts state steps progress logs seen tally wait later done dead cancelled parked
+-- KEYS     jobs lease attempts state steps progress logs seen tally wait later done dead cancelled parked share
 -- ARGV     ids, 1 to 100
 -- Returns  the ids that were removed
--- uses: time tally forget
+-- uses: time order tally forget
 local keys = {jobs = KEYS[1], lease = KEYS[2], attempts = KEYS[3], state = KEYS[4], steps = KEYS[5], progress = KEYS[6],
-  logs = KEYS[7], seen = KEYS[8], tally = KEYS[9]}
+  logs = KEYS[7], seen = KEYS[8], tally = KEYS[9], share = KEYS[16]}
 local LISTS = {{KEYS[10], 'waiting'}, {KEYS[11], 'delayed'}, {KEYS[12], 'completed'}, {KEYS[13], 'failed'},
   {KEYS[14], 'cancelled'}, {KEYS[15], 'parked'}}
-local removed = {}
+local removed, left = {}, {}
 for _, id in ipairs(ARGV) do
   if call('HEXISTS', keys.lease, id) == 0 and call('HEXISTS', keys.jobs, id) == 1 then
     local was
     for _, list in ipairs(LISTS) do
       if call('ZREM', list[1], id) == 1 then was = list[2] end
     end
+    if was == 'waiting' then left[head_of(call('HGET', keys.jobs, id))] = true end
     forget(keys, was, {id})
     removed[#removed + 1] = id
   end
 end
 write_tally(keys.tally)
+drop_shares(keys, left)
 return removed

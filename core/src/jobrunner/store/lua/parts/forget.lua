@@ -3,13 +3,11 @@
 local function forget(keys, state, ids, own_ms, chosen_ms)
   local records, seen = call('HMGET', keys.jobs, unpack(ids)), {}
   for i, id in ipairs(ids) do
-    local record = records[i]
-    if record then
-      if state then tally(state, match(record, '^%[%d+,%d+,"([^"]*)"'), -1) end
+    local at, tenant = match(records[i] or '', '^%[(%d+),%d+,"([^"]*)"')
+    if at then -- else it is gone, or somebody else wrote it
+      if state then tally(state, tenant, -1) end
       if own_ms then
-        local till
-        if sub(record, -2) == '"]' then till = now + chosen_ms -- it ends in a fingerprint
-        else till = match(record, '^%[(%d+)') + own_ms end
+        local till = sub(records[i], -2) == '"]' and now + chosen_ms or at + own_ms -- a fingerprint ends it
         if till > now then seen[#seen + 1] = int(till); seen[#seen + 1] = id end
       end
     end

@@ -2,6 +2,8 @@
 -- tenant's last one ended, but not before the clock of its band, which is the tag of the band's first waiting job.
 -- A head is the start of a record that names band and tenant: `10,"acme",`.
 local BAND, COST = 2 ^ 46, 64 -- 10^12 jobs a band before its tags run out; what a job costs a tenant of weight 1
+local FIRST = 2 ^ 40 -- the first tag of a band, which leaves room before it for jobs that are given back
+local DEAREST = 1000 * COST -- what it costs at the most, whatever weight somebody typed
 local NO_HEAD = '0,"",' -- of a job whose record is gone
 local function head_of(record) return record and match(record, '^%[%d+,(%d+,"[^"]*",)') or NO_HEAD end
 local function tenant_of(head) return match(head, '"(.*)"') end
@@ -9,7 +11,7 @@ local function base_of(head) return (100 - match(head, '^%d+')) * BAND end
 
 local function band_clock(wait, base)
   local first = call('ZRANGEBYSCORE', wait, int(base), '(' .. int(base + BAND), 'WITHSCORES', 'LIMIT', 0, 1)
-  return tonumber(first[2] or base)
+  return tonumber(first[2] or base + FIRST)
 end
 
 -- Puts ids in line behind what their tenants have there already; heads[i] is the head of ids[i].
@@ -35,8 +37,8 @@ local function line_up(keys, weighted, ids, heads)
   for group, head in ipairs(groups) do
     local base = base_of(head)
     clocks[base] = clocks[base] or band_clock(keys.wait, base)
-    local weight = weighted and call('HGET', keys.meta, 'weight:' .. tenant_of(head)) or 1
-    costs[group] = math.max(1, math.floor(COST / weight))
+    local weight = weighted and tonumber(call('HGET', keys.meta, 'weight:' .. tenant_of(head)) or 1) or 1
+    costs[group] = weight > 0 and math.max(1, math.min(DEAREST, math.floor(COST / weight))) or DEAREST
     ends[group] = math.max(clocks[base], tonumber(ends[group] or 0))
   end
   for at = 1, #line, 2 do
@@ -47,4 +49,13 @@ local function line_up(keys, weighted, ids, heads)
   for group, head in ipairs(groups) do share[2 * group - 1] = int(ends[group]); share[2 * group] = head end
   call('ZADD', keys.share, unpack(share))
   call('ZADD', keys.wait, unpack(line))
+end
+
+-- What was taken out of the line by hand: a tenant that has nothing waiting any more is charged no longer for what it
+-- took back, and begins at the clock of its band again. Called when the tally is written.
+local function drop_shares(keys, heads)
+  for head in pairs(heads) do
+    local tenant = tenant_of(head)
+    if tenant ~= '' and call('HEXISTS', keys.tally, 'waiting|' .. tenant) == 0 then call('ZREM', keys.share, head) end
+  end
 end

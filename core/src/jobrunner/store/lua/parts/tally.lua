@@ -10,10 +10,18 @@ local function tally(state, tenant, change)
   tenants[tenant] = (tenants[tenant] or 0) + change
 end
 local function write_tally(key)
+  local fields, changes, set, gone = {}, {}, {}, {}
   for state, tenants in pairs(moved) do
     for tenant, change in pairs(tenants) do
-      local field = state .. '|' .. tenant
-      if change ~= 0 and call('HINCRBY', key, field, change) == 0 then call('HDEL', key, field) end
+      if change ~= 0 then fields[#fields + 1] = state .. '|' .. tenant; changes[#fields] = change end
     end
   end
+  if #fields == 0 then return end
+  for i, old in ipairs(call('HMGET', key, unpack(fields))) do
+    local count = (tonumber(old) or 0) + changes[i]
+    if count == 0 then gone[#gone + 1] = fields[i]
+    else set[#set + 1] = fields[i]; set[#set + 1] = count end
+  end
+  if #set > 0 then call('HSET', key, unpack(set)) end
+  if #gone > 0 then call('HDEL', key, unpack(gone)) end
 end
