@@ -7,8 +7,8 @@ import pty
 import re
 import subprocess
 import sys
-import time
 import termios
+import time
 
 
 def test_stats_queues_and_health_agree(desk):
