@@ -143,7 +143,9 @@ class Admin:
         )
         if found.record is None:
             raise JobNotFoundError(f"there is no job {job_id} in {queue}; it may have ended and been trimmed")
-        return job_view(queue, job_id, found, self._installed(queue), reveal=reveal)
+        return job_view(
+            queue, job_id, found, self._installed(queue), keyring=self.plugins.keyring, reveal=reveal
+        )
 
     async def logs(self, queue: str, job_id: str) -> list[dict[str, object]]:
         """The log lines that are kept with a job, oldest first.

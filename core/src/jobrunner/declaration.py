@@ -30,6 +30,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     max_attempts: int = 8
     max_waiting: int = 0
     max_payload: int = MAX_PAYLOAD
+    has_secrets: bool = False
+    """Whether the payload has secret fields: producers that have a key seal it."""
 
 
 def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurrency: int = 0) -> Declaration:
@@ -50,6 +52,7 @@ def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurren
         max_attempts=queue.retry.max_attempts,
         max_waiting=queue.max_waiting or 0,
         max_payload=queue.max_payload,
+        has_secrets=queue.has_secrets,
     )
 
 

@@ -18,6 +18,7 @@ from jobrunner.model import MAX_PRIORITY
 from jobrunner.names import check_job_id, check_tenant, new_job_id
 from jobrunner.queue import Queue
 from jobrunner.record import encode_record
+from jobrunner.sealing import Keyring, binding
 from jobrunner.store.calls import NewJob
 
 Payload = msgspec.Struct | Mapping[str, object]
@@ -65,6 +66,7 @@ class Drafter:
         queue: The queue's own declaration, where its plugin is installed.
         check: Checks a payload where it is not.
         headers: Headers that hooks add to the producer's.
+        keyring: Seals the payloads, if it has keys.
 
     Raises:
         PayloadError: An option does not fit.
@@ -78,8 +80,10 @@ class Drafter:
         queue: Queue | None = None,
         check: Callable[[bytes], None] | None = None,
         headers: Mapping[str, str] | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self._declared = declared
+        self._keyring = keyring
         self._options = options
         self._queue = queue
         self._check = check
@@ -108,9 +112,14 @@ class Drafter:
         headers = self._headers
         if delay_ms:
             headers = headers | {DUE_HEADER: str(int(time.time() * 1000) + delay_ms)}
-        mark = "" if chosen is None else fingerprint(tenant, raw)
+        job_id = chosen or new_job_id()
+        mark = ""
+        if chosen is not None:
+            mark = self._keyring.mark(tenant, raw) if self._keyring else fingerprint(tenant, raw)
+        if self._keyring:
+            raw = self._keyring.seal(raw, bound_to=binding(declared.name, job_id, tenant, declared.version))
         record = encode_record(self._priority, tenant, declared.version, raw, headers, mark)
-        job = NewJob(chosen or new_job_id(), when, record)
+        job = NewJob(job_id, when, record)
         return Draft(job=job, queue=declared.name, tenant=tenant, priority=self._priority, delay_ms=delay_ms)
 
 

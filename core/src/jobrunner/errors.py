@@ -73,6 +73,20 @@ class PayloadTooLargeError(PayloadError):
     """The encoded payload is larger than the queue takes."""
 
 
+class MissingKeyError(JobrunnerError):
+    """A payload was sealed with a key that is not here; what is set is in `JOBRUNNER_ENCRYPTION_KEYS`.
+
+    Attributes:
+        key: The key's id.
+    """
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the payload is sealed with the key {key!r}, which JOBRUNNER_ENCRYPTION_KEYS does not have"
+        )
+        self.key = key
+
+
 class ConflictError(JobrunnerError):
     """A job of that id is there already, with another payload. Nothing was enqueued.
 

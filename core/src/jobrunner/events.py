@@ -112,7 +112,7 @@ class JobReleased(JobEvent, frozen=True, kw_only=True, tag="job.released"):
 
 
 class JobParked(JobEvent, frozen=True, kw_only=True, tag="job.parked"):
-    """The job is held back until a worker that can run it comes: an unknown payload version."""
+    """The job is held back until a worker that can run it comes: an unknown payload version or key."""
 
     level = "warning"
     reason: str

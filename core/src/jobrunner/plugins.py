@@ -26,7 +26,8 @@ from jobrunner.errors import (
 from jobrunner.masking import hide_in_repr
 from jobrunner.names import check_plugin
 from jobrunner.queue import Queue, is_async
-from jobrunner.settings import Settings, concurrency_from, plugin_settings, service_variables
+from jobrunner.sealing import Keyring
+from jobrunner.settings import Settings, concurrency_from, core_settings, plugin_settings, service_variables
 
 PREFIX = "jobrunner_"
 
@@ -131,11 +132,22 @@ class Plugin:
 
 
 class Plugins:
-    """A set of loaded plugins, in the order of their names."""
+    """A set of loaded plugins, in the order of their names.
+
+    Args:
+        plugins: The plugins.
+        failures: Those that could not be loaded.
+        keyring: What the payloads of queues with secret fields are sealed with.
+    """
 
     def __init__(
-        self, plugins: Iterable[Plugin], failures: Mapping[str, JobrunnerError] | None = None
+        self,
+        plugins: Iterable[Plugin],
+        failures: Mapping[str, JobrunnerError] | None = None,
+        *,
+        keyring: Keyring | None = None,
     ) -> None:
+        self.keyring = keyring or Keyring()
         self._plugins = sorted(plugins, key=lambda plugin: plugin.name)
         self.failures = dict(failures or {})
         self._owners = self._check_queues()
@@ -238,6 +250,7 @@ def load(names: Sequence[str] | None, environ: Mapping[str, str], *, strict: boo
         PluginError: A plugin cannot be found, imported or used.
         SettingsError: One of its variables has a value that cannot be used.
     """
+    keyring = Keyring(core_settings(environ).encryption_keys)
     plugins: dict[str, Plugin] = {}
     failures: dict[str, JobrunnerError] = {}
     for name, found in (
@@ -257,7 +270,7 @@ def load(names: Sequence[str] | None, environ: Mapping[str, str], *, strict: boo
                 raise
             failures[name] = error
             plugins.pop(name, None)
-    return Plugins(plugins.values(), failures)
+    return Plugins(plugins.values(), failures, keyring=keyring)
 
 
 def from_object(module: object, found: Found, environ: Mapping[str, str]) -> Plugin:

@@ -93,7 +93,10 @@ class QueueBook:
         """
         entry = self._entries[queue]
         headers = self._added_headers(queue, options.headers or {}) if self._hooks else None
-        return Drafter(entry.declared, options, queue=entry.queue, check=entry.check, headers=headers)
+        keyring = self._plugins.keyring if entry.declared.has_secrets else None
+        return Drafter(
+            entry.declared, options, queue=entry.queue, check=entry.check, headers=headers, keyring=keyring
+        )
 
     def _added_headers(self, queue: str, headers: Mapping[str, str]) -> dict[str, str]:
         added: dict[str, str] = {}

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from jobrunner.errors import SettingsError
-from jobrunner.masking import has_secrets
+from jobrunner.masking import Secret, has_secrets, hide_in_repr
 from jobrunner.names import check_prefix
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         log_format: `json`, `console`, or `auto`: console at a terminal. `JOBRUNNER_LOG_FORMAT`.
         allow_eviction: Run on a server that may evict keys, and so lose jobs. `JOBRUNNER_ALLOW_EVICTION`.
         concurrency: The concurrency of a queue that declares none, 1 to 10,000. `QUEUE_CONCURRENCY`.
+        encryption_keys: `id:key` each, the key being 32 bytes in base64: the first seals the payloads of queues with
+            secret fields, all of them open. `JOBRUNNER_ENCRYPTION_KEYS`.
     """
 
     plugins: tuple[str, ...] | None = None
@@ -60,10 +62,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["auto", "json", "console"] = "auto"
     allow_eviction: bool = False
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 5
+    encryption_keys: Annotated[tuple[str, ...], Secret] = ()
 
     def __post_init__(self) -> None:
         check_prefix(self.prefix)
 
+
+hide_in_repr(Settings)
 
 VARIABLES = {
     "plugins": "JOBRUNNER_PLUGINS",
@@ -73,6 +78,7 @@ VARIABLES = {
     "log_format": "JOBRUNNER_LOG_FORMAT",
     "allow_eviction": "JOBRUNNER_ALLOW_EVICTION",
     "concurrency": "QUEUE_CONCURRENCY",
+    "encryption_keys": "JOBRUNNER_ENCRYPTION_KEYS",
 }
 
 

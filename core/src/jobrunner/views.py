@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jobrunner.errors import PayloadError
+from jobrunner.errors import MissingKeyError, PayloadError
 from jobrunner.fleet import WorkerReport
 from jobrunner.masking import MASK, masked
 from jobrunner.model import State
@@ -25,6 +25,7 @@ from jobrunner.record import (
     decode_journal,
     decode_record,
 )
+from jobrunner.sealing import Keyring
 from jobrunner.store.calls import Counts as StateCounts
 from jobrunner.store.looks import Found
 
@@ -133,10 +134,16 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def job_view(
-    queue_name: str, job_id: str, found: Found, queue: Queue | None, *, reveal: bool = False
+    queue_name: str,
+    job_id: str,
+    found: Found,
+    queue: Queue | None,
+    *,
+    keyring: Keyring,
+    reveal: bool = False,
 ) -> JobView:
     """A job as it may be seen; `reveal` as in `masked_payload`."""
-    record = decode_record(found.record or b'[0,0,"",0,null]')
+    record, sealed = _opened(found, queue_name, job_id, keyring)
     counts = decode_counts(found.attempts)
     score = int(next(iter(found.scores.values()), 0))
     state = found.state
@@ -164,7 +171,7 @@ def job_view(
         cancel_reason=reason,
         version=record.version,
         headers=record.headers or {},
-        payload=masked_payload(record, queue, reveal=reveal),
+        payload=f"{MASK} ({sealed})" if sealed else masked_payload(record, queue, reveal=reveal),
         result=msgspec.json.decode(results[-1].value) if results else None,
         progress=progress,
         progress_message=message,
@@ -199,6 +206,17 @@ def job_summary(
 def _under_way(state: State | None) -> int:
     """The run that the stored counts do not have: one that is under way, or that completed, which writes none."""
     return 1 if state in (State.ACTIVE, State.COMPLETED) else 0
+
+
+def _opened(found: Found, queue: str, job_id: str, keyring: Keyring) -> tuple[Record, str]:
+    """A job's record with its payload in clear, or why it cannot be opened here."""
+    record = decode_record(found.record or b'[0,0,"",0,null]')
+    try:
+        return keyring.opened(record, queue, job_id), ""
+    except MissingKeyError as error:
+        return record, str(error)
+    except PayloadError as error:
+        return record, error.problem
 
 
 def masked_payload(record: Record, queue: Queue | None, *, reveal: bool = False) -> object:

@@ -12,6 +12,7 @@ from jobrunner.admin import Admin
 from jobrunner.discovery import Found
 from jobrunner.logs import Logs
 from jobrunner.plugins import Plugins, from_object
+from jobrunner.sealing import Keyring
 from jobrunner.settings import core_settings
 from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_store
@@ -34,7 +35,10 @@ class Bed:
 
         if resources is not None:
             Module.jobrunner_resources = staticmethod(hookimpl(resources))
-        self.plugins = Plugins([from_object(Module, Found(name="bed", target="here"), self.environ)])
+        self.plugins = Plugins(
+            [from_object(Module, Found(name="bed", target="here"), self.environ)],
+            keyring=Keyring(self.settings.encryption_keys),
+        )
         self.stream = io.StringIO()
         self.store = open_store(self.address)
         self.client = Client(self.store, self.plugins)

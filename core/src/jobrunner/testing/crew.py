@@ -117,6 +117,7 @@ class Crew:
             observers=self._observers,
             clock=self._clock,
             worker_id=NAME,
+            keyring=self._plugins.keyring,
         )
         for consumer in consumers:
             await maintenance.tidy(consumer)
@@ -133,5 +134,9 @@ class Crew:
             return snoozed_ms(decode_journal(raw[0]))
 
         return Executor(
-            queue, self._plugins.wrapped_handler(queue), snoozed_ms=snoozed, threads=self._threads
+            queue,
+            self._plugins.wrapped_handler(queue),
+            snoozed_ms=snoozed,
+            keyring=self._plugins.keyring,
+            threads=self._threads,
         )

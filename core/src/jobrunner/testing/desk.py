@@ -109,6 +109,7 @@ class PerformDesk:
 
     def _written_down(self, made: Draft) -> EnqueuedJob:
         record = decode_record(b"[0," + made.job.record)
+        record = self._plugins.keyring.opened(record, made.queue, made.job.id)
         owner = self._plugins.owner(made.queue)
         payload = (
             owner.queues[made.queue].codec.decode(record.payload)

@@ -25,6 +25,7 @@ from jobrunner.hookspecs import hookimpl
 from jobrunner.model import State
 from jobrunner.plugins import Plugins, from_object, load
 from jobrunner.record import Note
+from jobrunner.sealing import Keyring
 from jobrunner.settings import Settings, core_settings
 from jobrunner.store import calls, looks
 from jobrunner.sync_client import SyncClient
@@ -99,9 +100,9 @@ class Harness:
         self._limit = limit
         self._recorder = Recorder()
         recording = from_object(self._recorder, Found(name="harness", target=""), {})
-        self.plugins = Plugins([*loaded, recording])
-        self.clock = clock or VirtualClock(start)
         self._settings: Settings = core_settings(self._environ)
+        self.plugins = Plugins([*loaded, recording], keyring=Keyring(self._settings.encryption_keys))
+        self.clock = clock or VirtualClock(start)
         self._memory = Memory(self.clock, self._settings.prefix)
         self._store = self._memory.store
         self.client = Client(self._store, self.plugins, retry_for=0)

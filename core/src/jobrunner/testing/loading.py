@@ -17,7 +17,8 @@ from jobrunner.errors import PluginError, UnknownQueueError
 from jobrunner.hookspecs import hookimpl
 from jobrunner.plugins import Plugin, Plugins, from_object, load
 from jobrunner.queue import Queue
-from jobrunner.settings import variable_name
+from jobrunner.sealing import Keyring
+from jobrunner.settings import core_settings, variable_name
 
 LOOSE = "test"
 """The plugin's name for queues that are given without one."""
@@ -101,7 +102,7 @@ def owner_of(
             )
         return plugins, plugins.queue(name)
     loaded, _ = load_plugins([queue if plugin is None else plugin], settings=settings, environ=environ)
-    plugins = Plugins(loaded)
+    plugins = Plugins(loaded, keyring=Keyring(core_settings(environ or {}).encryption_keys))
     return plugins, plugins.queue(name)
 
 

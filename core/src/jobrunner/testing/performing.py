@@ -165,7 +165,9 @@ async def perform_job(
         async def snoozed_ms(_: Attempt) -> int:
             return int(snoozed * 1000)
 
-        executor = Executor(declared, witness.handler, snoozed_ms=snoozed_ms, threads=threads)
+        executor = Executor(
+            declared, witness.handler, snoozed_ms=snoozed_ms, keyring=plugins.keyring, threads=threads
+        )
         try:
             outcome = await _run(executor, running, declared.timeout if timeout is None else timeout)
         finally:

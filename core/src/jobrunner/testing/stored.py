@@ -72,7 +72,7 @@ def read_job(store: SyncStore, plugins: Plugins, queue: str, job_id: str) -> Sto
     if found.record is None or state is None:
         raise JobNotFoundError(f"{queue} has no job {job_id}; it may have been trimmed when the clock moved")
     record, counts, journal = (
-        decode_record(found.record),
+        plugins.keyring.opened(decode_record(found.record), queue, job_id),
         decode_counts(found.attempts),
         decode_journal(found.journal),
     )

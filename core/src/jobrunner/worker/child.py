@@ -129,7 +129,13 @@ async def serve(sock: socket.socket) -> None:
         settings = Settings(log_level=hello.log_level, log_format=hello.log_format)  # type: ignore[arg-type]  # the parent's own
         async with Resources(plugins) as resources:
             desk = PipeDesk(writer, resources, Logs(settings), hello.worker_id)
-            executor = Executor(queue, handler, snoozed_ms=_not_asked, threads=Threads("jobrunner-child"))
+            executor = Executor(
+                queue,
+                handler,
+                snoozed_ms=_not_asked,
+                keyring=plugins.keyring,
+                threads=Threads("jobrunner-child"),
+            )
             writer.write(pipe.frame(pipe.Ready()))
             await _run_jobs(reader, writer, executor, desk, plugins)
     except JobrunnerError as error:

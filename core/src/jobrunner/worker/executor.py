@@ -19,6 +19,7 @@ from jobrunner.masking import secret_values
 from jobrunner.outcome import Outcome, Snoozed
 from jobrunner.queue import Queue
 from jobrunner.record import Record
+from jobrunner.sealing import Keyring
 from jobrunner.worker.attempt import Attempt
 from jobrunner.worker.threads import Threads
 from jobrunner.worker.verdict import UnknownVersion, completed, ended_by
@@ -44,6 +45,7 @@ class Executor:
         queue: The queue.
         handler: Its handler, inside every plugin's wrapper.
         snoozed_ms: Asks the store how long a job has been snoozed.
+        keyring: Opens payloads that were sealed.
         threads: Where plain handlers run.
         children: Where process handlers run, and whatever lost its worker so often that the next time is the last one;
             None where they run right here, since this is the child.
@@ -55,12 +57,14 @@ class Executor:
         handler: Callable[..., object],
         *,
         snoozed_ms: Callable[[Attempt], Awaitable[int]],
+        keyring: Keyring,
         threads: Threads,
         children: Children | None = None,
     ) -> None:
         self.queue = queue
         self._handler = handler
         self._snoozed_ms = snoozed_ms
+        self._keyring = keyring
         self._threads = threads
         self._children = children
         self.on_left: Callable[[Attempt], None] = lambda _: None
@@ -132,6 +136,7 @@ class Executor:
 
     def _payload(self, attempt: Attempt, record: Record) -> msgspec.Struct:
         queue = self.queue
+        record = self._keyring.opened(record, queue.name, attempt.id)
         if record.version == queue.version:
             payload = queue.codec.decode(record.payload)
         else:

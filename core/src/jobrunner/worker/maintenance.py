@@ -12,12 +12,13 @@ from collections.abc import Callable
 
 from jobrunner.backoff import crash_delays
 from jobrunner.clock import Clock
-from jobrunner.errors import StoreError
+from jobrunner.errors import StoreCorruptError, StoreError
 from jobrunner.events import JobBuried, JobCancelled, JobRecovered
 from jobrunner.model import Keep, State
 from jobrunner.observers import Observers
 from jobrunner.queue import Queue
-from jobrunner.record import Note, decode_journal
+from jobrunner.record import Note, decode_journal, decode_record
+from jobrunner.sealing import Keyring
 from jobrunner.store import calls, looks
 from jobrunner.store.store import Store
 from jobrunner.worker.consumer import Consumer
@@ -50,6 +51,7 @@ class Maintenance:
         observers: Who is told.
         clock: The time.
         worker_id: For events.
+        keyring: Tells which sealed payloads can be opened here.
         chance: The jitter's source.
     """
 
@@ -62,6 +64,7 @@ class Maintenance:
         observers: Observers,
         clock: Clock,
         worker_id: str,
+        keyring: Keyring,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._consumers = consumers
@@ -70,6 +73,7 @@ class Maintenance:
         self._observers = observers
         self._clock = clock
         self._worker_id = worker_id
+        self._keyring = keyring
         self._chance = chance
 
     async def recover_forever(self, consumer: Consumer) -> None:
@@ -181,8 +185,17 @@ class Maintenance:
         # 200 bytes: what the entries of a job in hashes and sorted sets cost beside its text.
         return int(size / (measured / len(sample) + 200))
 
+    def _runs_here(self, raw: bytes | None, queue: Queue) -> bool:
+        """Whether a payload's version is known here, and its key."""
+        try:
+            record = decode_record(raw or b"")
+        except StoreCorruptError:
+            return False
+        known = record.version == queue.version or record.version in queue.upgrades
+        return known and self._keyring.opens(record)
+
     async def _unpark(self, queue: Queue) -> None:
-        """Line up parked jobs whose payload version this worker knows."""
+        """Line up parked jobs whose payload this worker can read."""
         keys = self._store.keys(queue.name)
         parked = [
             job_id for job_id, _ in await self._store.run(looks.page(keys, State.PARKED, start=0, limit=500))
@@ -193,21 +206,11 @@ class Maintenance:
         records = await self._store.run(looks.records(keys, parked))
         journals = await self._store.run(looks.field(keys, "state", parked))
         for job_id, record, journal in zip(parked, records, journals, strict=True):
-            version = _version(record)
             entries = decode_journal(journal)
             last = entries[-1].entry if entries else None
             by_version = isinstance(last, Note) and last.what == "parked"
-            if by_version and (version == queue.version or version in queue.upgrades):
+            if by_version and self._runs_here(record, queue):
                 known.append(job_id)
         for start in range(0, len(known), calls.MAX_BY_HAND):
             part = known[start : start + calls.MAX_BY_HAND]
             await self._store.run(calls.retry(keys, State.PARKED, part, forgive=False))
-
-
-def _version(record: bytes | None) -> int:
-    """The payload version in a stored record, 0 where it cannot be told."""
-    parts = (record or b"").split(b",", 4)
-    try:
-        return int(parts[3]) if len(parts) > 3 else 0
-    except ValueError:
-        return 0

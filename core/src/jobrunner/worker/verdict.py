@@ -13,7 +13,16 @@ from pathlib import PurePath
 import msgspec
 
 from jobrunner.backoff import Chance, asked_delay, crash_delays, delay_after
-from jobrunner.errors import Discard, JobTimeoutError, PayloadError, Retry, Snooze, Wish, WorkerLostError
+from jobrunner.errors import (
+    Discard,
+    JobTimeoutError,
+    MissingKeyError,
+    PayloadError,
+    Retry,
+    Snooze,
+    Wish,
+    WorkerLostError,
+)
 from jobrunner.masking import redact, redact_json
 from jobrunner.model import MAX_ERROR_TEXT
 from jobrunner.outcome import Cancelled, Completed, Failed, Lost, Outcome, Parked, Released, Retried, Snoozed
@@ -69,7 +78,7 @@ def ended_by(
             return _snoozed(attempt, error, snoozed_ms, chance)
         case Retry():
             return _failed(attempt, error, wait=asked_delay(error.after, chance), chance=chance)
-        case UnknownVersion():
+        case UnknownVersion() | MissingKeyError():
             return Parked(note=Note(what="parked", reason=str(error)))
         case PayloadError():
             return _failed(attempt, error, given_up=True)

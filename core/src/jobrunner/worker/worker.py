@@ -186,6 +186,7 @@ class Worker:
             observers=self.observers,
             clock=self._clock,
             worker_id=self.id,
+            keyring=self.plugins.keyring,
         )
         leases = self._leases = Leases(self.consumers, self._open_sync, self.observers.tell, self.id)
         reporter = Reporter(store, self.health, self._report, self._declarations(queues))
@@ -264,7 +265,14 @@ class Worker:
             return snoozed_ms(decode_journal(raw[0]))
 
         handler = self.plugins.wrapped_handler(queue)
-        return Executor(queue, handler, snoozed_ms=snoozed, threads=threads, children=children)
+        return Executor(
+            queue,
+            handler,
+            snoozed_ms=snoozed,
+            keyring=self.plugins.keyring,
+            threads=threads,
+            children=children,
+        )
 
     def _consumer(
         self, queue: Queue, store: Store, executor: Executor, desk: WorkerDesk, slots: Slots, notes: Notes
