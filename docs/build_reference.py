@@ -209,9 +209,12 @@ def cli_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def help_text(name: str, command: click.Command, inner: list[str]) -> list[str]:
+def help_text(
+    name: str, command: click.Command, inner: list[str], parent: click.Context | None = None
+) -> list[str]:
     """A command's help, and that of the commands below it."""
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    # With the settings that it inherits when it is run: `-h` is an option of every command.
+    context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
     lines = [f"## {name}", "", inspect.cleandoc(command.help or ""), ""]
     rows = [param.get_help_record(context) for param in command.get_params(context)]
     listed = [row for row in rows if row is not None]
@@ -223,9 +226,8 @@ def help_text(name: str, command: click.Command, inner: list[str]) -> list[str]:
         assert isinstance(command, click.Group)
         found = command.get_command(context, below)
         assert found is not None
-        lines += help_text(
-            f"{name} {below}", found, sorted(found.commands) if isinstance(found, click.Group) else []
-        )
+        deeper = sorted(found.commands) if isinstance(found, click.Group) else []
+        lines += help_text(f"{name} {below}", found, deeper, context)
     return lines
 
 
