@@ -220,7 +220,7 @@ def help_text(
     listed = [row for row in rows if row is not None]
     if listed:
         lines += ["| option | |", "|---|---|"]
-        lines += [f"| `{option}` | {plain(text)} |" for option, text in listed]
+        lines += [f"| `{plain(option)}` | {plain(text)} |" for option, text in listed]
         lines.append("")
     for below in inner:
         assert isinstance(command, click.Group)
