@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from jobrunner.errors import InvalidNameError
 from jobrunner.names import (
+    JobIds,
     check_job_id,
     check_plugin,
     check_prefix,
@@ -84,5 +85,12 @@ def test_new_ids_are_version_7_and_sort_by_time():
 
 def test_new_names_do_not_repeat():
     """128 random bits each."""
+    ids = JobIds()
+    many = [ids.new() for _ in range(5000)]
     assert len({new_job_id() for _ in range(5000)}) == len({new_nonce() for _ in range(5000)}) == 5000
+    assert len(set(many)) == 5000
+    assert all(is_own_id(one) for one in many)
+    assert [one[:10] for one in many] == sorted(one[:10] for one in many), (
+        "those of a later moment come after"
+    )
     assert all(len(new_nonce()) == 22 for _ in range(10))

@@ -15,7 +15,7 @@ from jobrunner.codec import check_size, encode_json, fingerprint
 from jobrunner.declaration import Declaration
 from jobrunner.errors import PayloadError
 from jobrunner.model import MAX_PRIORITY
-from jobrunner.names import check_job_id, check_tenant, new_job_id
+from jobrunner.names import JobIds, check_job_id, check_tenant
 from jobrunner.queue import Queue
 from jobrunner.record import encode_record
 from jobrunner.sealing import Keyring, binding
@@ -84,6 +84,7 @@ class Drafter:
     ) -> None:
         self._declared = declared
         self._keyring = keyring
+        self._ids = JobIds()
         self._options = options
         self._queue = queue
         self._check = check
@@ -112,7 +113,7 @@ class Drafter:
         headers = self._headers
         if delay_ms:
             headers = headers | {DUE_HEADER: str(int(time.time() * 1000) + delay_ms)}
-        job_id = chosen or new_job_id()
+        job_id = chosen or self._ids.new()
         mark = ""
         if chosen is not None:
             mark = self._keyring.mark(tenant, raw) if self._keyring else fingerprint(tenant, raw)

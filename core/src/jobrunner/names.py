@@ -7,6 +7,7 @@ keys are built. Nothing here ever cleans a bad name up: it is refused.
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import re
 import time
@@ -23,7 +24,7 @@ _PLUGIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _CROCKFORD for b in _CROCKFORD]  # ten bits each: 13 look-ups an id instead of 26
-_SHIFTS = tuple(range(120, -1, -10))
+_CHUNK = 2560  # bytes: 256 ids
 _OWN_ID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
 
 
@@ -58,7 +59,13 @@ def check_tenant(tenant: str) -> str:
     if tenant == "":
         return tenant
     allowed = "1 to 128 of letters, digits and '._:@|+-', a letter or digit first"
-    return _check(_TENANT, "tenant", tenant, allowed)
+    return tenant if _is_tenant(tenant) else _check(_TENANT, "tenant", tenant, allowed)
+
+
+@functools.lru_cache(1024)
+def _is_tenant(tenant: str) -> bool:
+    """Whether it can name one; a batch names the same few again and again."""
+    return isinstance(tenant, str) and _TENANT.fullmatch(tenant) is not None
 
 
 def check_prefix(prefix: str) -> str:
@@ -87,18 +94,46 @@ def _check(pattern: re.Pattern[str], what: str, name: str, allowed: str) -> str:
     return name
 
 
-def new_job_id() -> str:
-    """Make a job id: a UUIDv7 in 26 lower-case Crockford base32 characters; later ids sort after earlier ones.
+class JobIds:
+    """Makes job ids: UUIDv7s in 26 lower-case Crockford base32 characters; those of a later millisecond sort after.
+
+    Asks the system for randomness in chunks that grow with use. One thread at a time; not to be carried over a fork.
 
     Source: RFC 9562 section 5.7 for the bits, the ULID text form for the characters.
     """
-    bits = int.from_bytes(os.urandom(10), "big")
-    value = (
-        (time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF) << 80
-        | 0x7000_8000_0000_0000_0000  # version 7, variant 2
-        | (bits & 0x0FFF_3FFF_FFFF_FFFF_FFFF)
-    )
-    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+
+    __slots__ = ("_at", "_moment", "_random", "_time")
+
+    def __init__(self) -> None:
+        self._random = b""
+        self._at = 0
+        self._moment = -1
+        self._time = ""
+
+    def new(self) -> str:
+        """Make an id."""
+        at = self._at
+        if at == len(self._random):
+            self._random = os.urandom(min(_CHUNK, max(10, 4 * at)))
+            at = 0
+        self._at = at + 10
+        moment = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
+        if moment != self._moment:  # the first ten characters are the time alone
+            self._moment = moment
+            self._time = "".join([_PAIRS[moment >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
+        n = (
+            int.from_bytes(self._random[at : at + 10], "big") & 0x0FFF_3FFF_FFFF_FFFF_FFFF
+            | 0x7000_8000_0000_0000_0000
+        )
+        return (
+            f"{self._time}{_PAIRS[n >> 70]}{_PAIRS[n >> 60 & 1023]}{_PAIRS[n >> 50 & 1023]}{_PAIRS[n >> 40 & 1023]}"
+            f"{_PAIRS[n >> 30 & 1023]}{_PAIRS[n >> 20 & 1023]}{_PAIRS[n >> 10 & 1023]}{_PAIRS[n & 1023]}"
+        )
+
+
+def new_job_id() -> str:
+    """Make one job id; see `JobIds`."""
+    return JobIds().new()
 
 
 def is_own_id(job_id: str) -> bool:
