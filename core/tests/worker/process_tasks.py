@@ -84,6 +84,10 @@ def tell_plainly(job: SyncJob[Task]) -> object:
     return [os.getpid(), job.step("one", lambda: 1)]
 
 
+def be_quick(job: SyncJob[Task]) -> str:
+    return "quick"
+
+
 ONCE = RetryPolicy(max_attempts=1)
 
 
@@ -91,6 +95,8 @@ ONCE = RetryPolicy(max_attempts=1)
 def jobrunner_queues() -> list[Queue]:
     return [
         Queue("task.do", Task, work, executor="process", concurrency=1, lease=1.0, retry=ONCE),
+        # No interpreter starts and loads a plugin in that time.
+        Queue("task.quick", Task, be_quick, executor="process", lease=1.0, timeout=0.05, retry=ONCE),
         Queue("task.wait", Task, wait, executor="process", concurrency=1, lease=1.0, retry=ONCE),
         Queue("task.tell", Task, tell, concurrency=20, lease=1.0, retry=ONCE),
         Queue("task.tell-plainly", Task, tell_plainly, concurrency=1, lease=1.0, retry=ONCE),

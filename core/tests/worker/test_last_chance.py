@@ -85,10 +85,10 @@ async def test_few_processes_are_made_for_many_jobs_on_their_last_chance(at_work
         pool = running.worker.consumers[0]._executor._children
         most, run = 0, pool._run
 
-        async def counted(attempt):
+        async def counted(attempt, begun):
             nonlocal most
             most = max(most, children.APART - pool._apart._value)
-            return await run(attempt)
+            return await run(attempt, begun)
 
         pool._run = counted
         handles = await suspected(running, number=8)

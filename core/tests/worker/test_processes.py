@@ -68,6 +68,12 @@ async def test_file_of_this_folder_does_not_stand_in_for_a_module_of_python(
         assert await (await running.enqueue()).result(timeout=30) != os.getpid()
 
 
+async def test_start_of_a_process_is_not_counted_as_the_jobs_own_time(in_processes):
+    """On a busy machine it takes seconds, and a job that waited for it has done nothing wrong."""
+    async with in_processes() as running:
+        assert await (await running.enqueue(queue="task.quick")).result(timeout=30) == "quick"
+
+
 async def test_process_that_died_while_idle_costs_no_job_anything(in_processes):
     """The system may end one at any time to get memory back."""
     async with in_processes() as running:

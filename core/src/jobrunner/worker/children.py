@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Callable
 
 import msgspec
 
@@ -76,23 +77,28 @@ class ChildPool:
         self._idle: dict[str, list[Child]] = {}
         self._apart = asyncio.Semaphore(APART)
 
-    async def run(self, attempt: Attempt) -> Outcome:
+    async def run(self, attempt: Attempt, begun: Callable[[], None]) -> Outcome:
         """Run an attempt in a child: one that is kept for the next, or one for this job alone, of which there are few.
+
+        Args:
+            attempt: The attempt.
+            begun: Called when a child is there and is given the job.
 
         Raises:
             WorkerLostError: The child ended without an answer.
             PluginError: The child cannot load the plugins.
         """
         if attempt.queue.executor == "process":
-            return await self._run(attempt)
+            return await self._run(attempt, begun)
         async with self._apart:
-            return await self._run(attempt)
+            return await self._run(attempt, begun)
 
-    async def _run(self, attempt: Attempt) -> Outcome:
+    async def _run(self, attempt: Attempt, begun: Callable[[], None]) -> Outcome:
         idle = self._idle.setdefault(attempt.queue.name, [])
         while idle and not idle[-1].alive:  # the system may end one at any time, and that is no job's crash
             await idle.pop().kill()
         child = idle.pop() if idle else await self._start(attempt.queue.name)
+        begun()
         try:
             outcome = await self._converse(child, attempt)
         except EOFError:

@@ -102,6 +102,7 @@ class Consumer:
         self._keys = store.keys(queue.name)
         self._executor = executor
         executor.on_left = self._left
+        executor.on_begun = self._begun
         executor.on_back = self._came_back
         self._desk = desk
         self._place = slots.place(queue.priority, self.poke)
@@ -302,12 +303,18 @@ class Consumer:
             self._place.give()
             self._end(attempt, ended_by(attempt, asyncio.CancelledError()))
             return
-        attempt.started_at = now = self._clock.monotonic()
-        attempt.deadline = now + self.queue.timeout
+        attempt.started_at = self._clock.monotonic()
         self.running.add(attempt)
         if self._observers.wants(JobStarted):
             self._observers.tell(started(attempt, self._worker_id, self._observers.now()))
         attempt.task = asyncio.create_task(self._run(attempt))
+        if not self._executor.runs_apart(attempt):
+            self._begun(attempt)
+
+    def _begun(self, attempt: Attempt) -> None:
+        """The handler begins: now, or when a process of its own is there."""
+        attempt.started_at = now = self._clock.monotonic()
+        attempt.deadline = now + self.queue.timeout
         self._deadlines.add(attempt)
 
     async def _run(self, attempt: Attempt) -> None:

@@ -28,8 +28,12 @@ from jobrunner.worker.verdict import UnknownVersion, completed, ended_by
 class Children(Protocol):
     """What runs process handlers."""
 
-    async def run(self, attempt: Attempt) -> Outcome:
+    async def run(self, attempt: Attempt, begun: Callable[[], None]) -> Outcome:
         """Run the attempt in a child process, through a pipeline like this one.
+
+        Args:
+            attempt: The attempt.
+            begun: Called when the child has loaded its plugins and is given the job.
 
         Raises:
             WorkerLostError: The child ended without an answer.
@@ -69,9 +73,17 @@ class Executor:
         self._children = children
         self.on_left: Callable[[Attempt], None] = lambda _: None
         """Called when a handler is left behind in its thread."""
+        self.on_begun: Callable[[Attempt], None] = lambda _: None
+        """Called when a handler that had to wait for a process of its own begins."""
         self.on_back: Callable[[Attempt], None] = lambda _: None
         """Called when such a handler has ended after all."""
         self._call = self._on_loop if queue.is_async else self._in_thread
+
+    def runs_apart(self, attempt: Attempt) -> bool:
+        """Whether the attempt waits for a process of its own before it begins."""
+        crashes = attempt.counts.crashes
+        is_last_chance = 0 < crashes >= self.queue.max_crashes - 1
+        return self._children is not None and (is_last_chance or self.queue.executor == "process")
 
     async def run(self, attempt: Attempt) -> Outcome:
         """Run one attempt to its end. Never raises, but where the event loop itself is being closed."""
@@ -111,17 +123,16 @@ class Executor:
         All jobs that a dead worker held are suspected alike, the guilty and those that ran beside it. Who is on the last
         chance is tried alone, so that nobody is buried for what another job did, and nobody else is harmed any more.
         """
-        crashes = attempt.counts.crashes
-        is_last_chance = 0 < crashes >= self.queue.max_crashes - 1
-        if self._children is None or not (is_last_chance or self.queue.executor == "process"):
+        if self._children is None or not self.runs_apart(attempt):
             return None
         attempt.apart = True
         try:
-            outcome = await self._children.run(attempt)
+            outcome = await self._children.run(attempt, lambda: self.on_begun(attempt))
         except PluginError:
             if self.queue.executor == "process":
                 raise
             attempt.apart = False  # a queue of this process alone, which no child can load
+            self.on_begun(attempt)
             return None
         if isinstance(outcome, Snoozed):  # the child cannot know for how long the job was snoozed before
             raise Snooze(outcome.delay_s, outcome.note.reason)
