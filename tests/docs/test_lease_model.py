@@ -1,0 +1,63 @@
+"""The model of the lease protocol in `docs/model`: its promises hold in every state, and each of its rules is needed."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+FILE = Path(__file__).parents[2] / "docs/model/lease_model.py"
+
+
+@pytest.fixture(scope="module")
+def model():
+    spec = importlib.util.spec_from_file_location("lease_model", FILE)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["lease_model"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("jobs", "nonces"),
+    [
+        (2, 2),
+        (1, 3),
+        pytest.param(2, 3, marks=pytest.mark.chaos),
+        pytest.param(1, 4, marks=pytest.mark.chaos),
+    ],
+)
+def test_promises_hold_in_every_state(model, jobs, nonces):
+    """Whatever is lost, repeated, delayed or killed, in any order: no test by example sees all of it."""
+    report = model.explore(model.Model(model.Bounds(jobs=jobs, nonces=nonces)))
+
+    assert report.states > 9000, "a model that goes nowhere breaks nothing"
+    assert report.problem == "", report.trace
+    assert report.stuck == 0, "from every state the jobs can still end"
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("nonce", "a settlement ends another run's lease"),
+        ("memory", "one nonce names two reservations"),
+        ("serial", "a job is reserved for an exchange that nobody waits for"),
+        ("lease", "a job is taken back while its lease holds"),
+    ],
+)
+def test_model_without_one_rule_breaks_a_promise(model, rule, problem):
+    """Else the model would not tell a protocol that works from one that does not."""
+    report = model.explore(model.Model(model.Bounds(nonces=3), [rule]))
+
+    assert report.problem == problem
+    assert report.trace
+
+
+def test_every_rule_is_explained_and_left_out_somewhere(model):
+    """A rule that is added to the model is tried without, too."""
+    tried = {
+        mark.args[1][n][0]
+        for mark in test_model_without_one_rule_breaks_a_promise.pytestmark
+        for n in range(4)
+    }
+    assert tried == set(model.RULES)
