@@ -12,7 +12,8 @@ import pytest
 from jobrunner_sandbox.cli import around_proxy
 
 NAMES = {f"JOBRUNNER_PUBLISH_{name}" for name in ("GRAPH_URL", "LINKEDIN_URL", "X_URL", "MASTODON_URL")} | {
-    "JOBRUNNER_PUBLISH_MEDIA_GATEWAY"
+    "JOBRUNNER_PUBLISH_MEDIA_GATEWAY",
+    "JOBRUNNER_CONTENT_OPENAI_URL",
 }
 
 

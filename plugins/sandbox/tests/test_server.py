@@ -62,7 +62,7 @@ def test_services_share_one_loopback_port() -> None:
         services = server.services()
 
     assert services == {
-        name: f"{server.url}/{name}" for name in ("graph", "linkedin", "x", "mastodon", "media")
+        name: f"{server.url}/{name}" for name in ("graph", "linkedin", "x", "mastodon", "media", "openai")
     }
     assert server.url.startswith("http://127.0.0.1:")
 

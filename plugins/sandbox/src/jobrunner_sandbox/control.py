@@ -42,6 +42,7 @@ class Control:
         body = {
             "posts": self._ledger.posts(),
             "requests": self._ledger.requests(),
+            "generated": self._ledger.generated(),
             "counts": self._ledger.counts(),
             "duplicates": self._ledger.duplicates(),
         }

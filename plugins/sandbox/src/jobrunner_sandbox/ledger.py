@@ -1,17 +1,22 @@
 """What the services received and published: the proof that every post arrived exactly once.
 
-Records and counts. Never holds a token, a query string or a request's body.
+Records and counts. Never holds a token or a query string, and of a request's body only what a model was asked.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from typing import Literal
 
 import msgspec
 
 KEPT_REQUESTS = 100_000
 """The oldest requests are forgotten past so many, so a sandbox left running keeps its size; posts never are."""
+
+
+KEPT_GENERATED = 10_000
+"""The same for what models made, since each of them holds a prompt."""
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -60,6 +65,26 @@ class Received(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     at: float
 
 
+class Generated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One thing that a model made on request.
+
+    Args:
+        service: The service's name.
+        kind: `text` or `image`.
+        model: The model's name, as it was asked for.
+        prompt: What it was asked; of a conversation, the last message.
+        made: The text, or a fingerprint of the picture.
+        at: Unix time in seconds.
+    """
+
+    service: str
+    kind: Literal["text", "image"]
+    model: str
+    prompt: str
+    made: str
+    at: float
+
+
 class Ledger:
     """Everything published and received, in the order in which it happened; safe to use from any thread."""
 
@@ -67,6 +92,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._posts: list[Published] = []
         self._requests: deque[Received] = deque(maxlen=KEPT_REQUESTS)
+        self._generated: deque[Generated] = deque(maxlen=KEPT_GENERATED)
 
     def publish(self, post: Published) -> None:
         """Record a post at the moment at which people can see it."""
@@ -77,6 +103,16 @@ class Ledger:
         """Record a request with its answer."""
         with self._lock:
             self._requests.append(request)
+
+    def generate(self, generated: Generated) -> None:
+        """Record what a model made."""
+        with self._lock:
+            self._generated.append(generated)
+
+    def generated(self, service: str | None = None) -> list[Generated]:
+        """Return what the models of one service made, or of all, oldest first, at most the last 10,000."""
+        with self._lock:
+            return [made for made in self._generated if service in (None, made.service)]
 
     def posts(self, platform: str | None = None) -> list[Published]:
         """Return the posts of one platform, or of all, oldest first."""
@@ -108,7 +144,8 @@ class Ledger:
         return [group for group in groups.values() if len(group) > 1]
 
     def clear(self) -> None:
-        """Forget all posts and requests."""
+        """Forget all posts, requests, and what was made."""
         with self._lock:
             self._posts.clear()
             self._requests.clear()
+            self._generated.clear()

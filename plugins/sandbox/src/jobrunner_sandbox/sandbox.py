@@ -21,6 +21,7 @@ from jobrunner_sandbox.services.graph import GraphService
 from jobrunner_sandbox.services.linkedin import LinkedInService
 from jobrunner_sandbox.services.mastodon import MastodonService
 from jobrunner_sandbox.services.media import MediaService
+from jobrunner_sandbox.services.openai import OpenAIService
 from jobrunner_sandbox.services.x import XService
 
 
@@ -45,6 +46,7 @@ class Sandbox:
             XService(context),
             MastodonService(context),
             MediaService(context),
+            OpenAIService(context),
         )
         control = Control(ledger=self.ledger, fates=self._fates, faults=self.faults, reset=self.reset)
         gates = [Gate(service, context=context, fates=self._fates) for service in self._services]

@@ -160,7 +160,7 @@ class SandboxServer:
         self._sandbox.behaviour = behaviour
 
     def services(self) -> dict[str, str]:
-        """Return the base address of every service by its name: graph, linkedin, x, mastodon, media."""
+        """Return the base address of every service by its name: graph, linkedin, x, mastodon, media, openai."""
         return {name: f"{self._url}/{name}" for name in self._sandbox.names}
 
     def reset(self) -> None:
