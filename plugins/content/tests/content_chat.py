@@ -85,7 +85,7 @@ class Chat:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(path=self.path, headers=headers, body=json.loads(body))
                 reply = chat.reply(chat._take(asked))
-                self.send_response(reply.status)
+                self.send_response_only(reply.status)  # no date of its own
                 for name, value in {"content-length": str(len(reply.body)), **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()

@@ -70,11 +70,12 @@ async def generate(job: Job[ContentGenerateMonthly]) -> MonthlyResult:
     return await _Month(job).run()
 
 
-def failed(failures: Sequence[Failure], *, total: int) -> Exception:
+def failed(failures: Sequence[Failure], *, done: int, total: int) -> Exception:
     """Turn the posts that are not there into the end of the attempt.
 
     Args:
-        failures: One for each, at least one.
+        failures: One for each that was tried, at least one.
+        done: How many posts are there.
         total: How many posts the job has.
 
     Returns:
@@ -82,7 +83,7 @@ def failed(failures: Sequence[Failure], *, total: int) -> Exception:
     """
     named = "; ".join(f"post {failure.number}: {failure.reason}" for failure in failures[:MOST_NAMED])
     rest = f"; and {len(failures) - MOST_NAMED} more" if len(failures) > MOST_NAMED else ""
-    summary = f"{len(failures)} of {total} posts not written; {named}{rest}"
+    summary = f"{total - done} of {total} posts not written; {named}{rest}"
     if any(failure.passing for failure in failures):
         return ContentIncompleteError(summary)
     return Discard(summary)
@@ -123,7 +124,7 @@ class _Month:
             posts[slot.platform].append(outcome.post_id)
             await job.progress(done / len(slots), f"{done} of {len(slots)}")
         if failures:
-            raise failed(failures, total=len(slots))
+            raise failed(failures, done=done, total=len(slots))
         return MonthlyResult(
             brand_id=payload.brand_id,
             year=payload.year,

@@ -12,12 +12,12 @@ from msgspec import Meta
 
 from jobrunner import Secret, Service
 
-WebAddress = Meta(pattern=r"^https?://[^\s/?#@]+[^\s?#]*$")
+WebAddress = Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?(?![\s\S])")
 DatabaseAddress = Meta(
     pattern=r"^(sqlite(\+aiosqlite)?:///(?!:memory:)[^?\n]+|postgres(ql)?(\+psycopg)?://[^\n]+)(?![\s\S])"
 )
 # What a header can carry, so that no key ends up in an error that quotes it.
-Key = Meta(pattern=r"^[\x21-\x7e]*$", max_length=4096)
+Key = Meta(pattern=r"^[\x21-\x7e]*(?![\s\S])", max_length=4096)
 
 
 class ContentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class ContentSettings(msgspec.Struct, frozen=True, kw_only=True):
         openai_max_tokens: The most tokens of an answer, sent as `max_completion_tokens`; 0 sends no limit.
     """
 
-    writer: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "template"
+    writer: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?![\s\S])")] = "template"
     database_url: Annotated[str, Secret, DatabaseAddress] = "sqlite:///jobrunner-content.db"
     openai_url: Annotated[str, Service("openai"), WebAddress] = "https://api.openai.com/v1"
     openai_key: Annotated[str, Secret, Key] = ""

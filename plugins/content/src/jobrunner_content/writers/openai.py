@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import httpx
 import msgspec
 
+from jobrunner import SettingsError
 from jobrunner_content.failures import RefusedError, TransientError, UnusableError, WriterError, clip
 from jobrunner_content.settings import ContentSettings
 from jobrunner_content.text import PostText, clean_hashtags
@@ -23,6 +24,7 @@ from jobrunner_content.writers.openai_verdicts import Answer, judge
 MOST_BYTES = 1 << 20
 """Bytes of an answer that are read: a hundred times the longest post with all that stands around it."""
 
+OPENAI = "https://api.openai.com/"
 LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=20.0)
 
 
@@ -44,7 +46,19 @@ class _Completion(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def open_writer(settings: ContentSettings) -> AsyncIterator[Writer]:
-    """Open the client, and close it at the end."""
+    """Open the client, and close it at the end.
+
+    Args:
+        settings: The plugin's settings.
+
+    Raises:
+        SettingsError: OpenAI's own API is to be asked without a key.
+    """
+    if not settings.openai_key and settings.openai_url.startswith(OPENAI):
+        raise SettingsError(
+            "JOBRUNNER_CONTENT_OPENAI_KEY",
+            f"it must be set for {OPENAI}; or set JOBRUNNER_CONTENT_OPENAI_URL",
+        )
     headers = {"User-Agent": "jobrunner-content", "Content-Type": "application/json"}
     if settings.openai_key:
         headers["Authorization"] = f"Bearer {settings.openai_key}"
