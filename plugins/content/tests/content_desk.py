@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from jobrunner.testing import Performed, perform_job
@@ -71,7 +69,3 @@ class Desk(msgspec.Struct, kw_only=True):
         return await perform_job(
             "content.regen.single", payload, plugin="content", settings=self.settings, job_id=job_id, **more
         )
-
-
-def steps_of(done: Performed) -> Mapping[str, object]:
-    return done.steps
