@@ -73,6 +73,35 @@ def test_wrong_payload_is_blamed_on_its_field(payload, field, said):
     assert said in caught.value.problem
 
 
+class Range(msgspec.Struct, rename="camel"):
+    start_day: int
+    end_day: int
+
+    def __post_init__(self):
+        if self.start_day > self.end_day:
+            raise ValueError("startDay: it is after endDay")
+        if self.start_day < 0:
+            raise ValueError("the range is before the beginning of time")
+
+
+class Report(msgspec.Struct, rename="camel"):
+    date_range: Range
+
+
+@pytest.mark.parametrize(
+    ("days", "field", "problem"),
+    [
+        ((2, 1), "dateRange.startDay", "it is after endDay"),
+        ((-1, 1), "dateRange", "the range is before the beginning of time"),
+    ],
+)
+def test_field_that_a_struct_names_in_its_own_check_is_blamed(days, field, problem):
+    """What two fields must have in common is checked there, and a form shows the problem at its field."""
+    with pytest.raises(PayloadError) as caught:
+        PayloadCodec("q", Report, 4096).encode({"dateRange": {"startDay": days[0], "endDay": days[1]}})
+    assert (caught.value.field, caught.value.problem) == (field, problem)
+
+
 def test_struct_that_was_made_wrongly_is_found_out():
     """A msgspec constructor checks nothing, so encoding must."""
     with pytest.raises(PayloadError, match="tenantId"):

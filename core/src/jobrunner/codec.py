@@ -18,6 +18,9 @@ from jobrunner.spelling import to_wire
 
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 _UNKNOWN = re.compile(r"contains unknown field `([^`]+)`")
+_OWN = re.compile(r"([A-Za-z]\w*(?:\[\d+\])?): ")
+"""How the check of a Struct's own (`__post_init__`) names the field that it speaks of: `to: write the number ...`."""
+
 _PATH = re.compile(r" - at `(?:key in )?\$(\S*)`$")
 
 _NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
@@ -170,6 +173,10 @@ def blame(queue: str, error: msgspec.ValidationError) -> PayloadError:
         name = pattern.search(problem)
         if name:
             return PayloadError(queue, f"{path}.{name.group(1)}" if path else name.group(1), said)
+    own = _OWN.match(problem)
+    if own:
+        field = f"{path}.{own.group(1)}" if path else own.group(1)
+        return PayloadError(queue, field, problem[own.end() :])
     return PayloadError(queue, path, problem[:1].lower() + problem[1:])
 
 
