@@ -14,6 +14,7 @@ from jobrunner_sandbox.cli import around_proxy
 NAMES = {f"JOBRUNNER_PUBLISH_{name}" for name in ("GRAPH_URL", "LINKEDIN_URL", "X_URL", "MASTODON_URL")} | {
     "JOBRUNNER_PUBLISH_MEDIA_GATEWAY",
     "JOBRUNNER_CONTENT_OPENAI_URL",
+    "JOBRUNNER_WHATSAPP_GRAPH_URL",
 }
 
 

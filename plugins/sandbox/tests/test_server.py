@@ -63,6 +63,7 @@ def test_services_share_one_loopback_port() -> None:
 
     assert services == {
         name: f"{server.url}/{name}" for name in ("graph", "linkedin", "x", "mastodon", "media", "openai")
+        name: f"{server.url}/{name}" for name in ("graph", "linkedin", "x", "mastodon", "media", "whatsapp")
     }
     assert server.url.startswith("http://127.0.0.1:")
 

@@ -20,18 +20,18 @@ KEPT_GENERATED = 10_000
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One post as people would see it.
+    """One post or message as people would see it.
 
     Args:
-        platform: `facebook`, `instagram`, `linkedin`, `x` or `mastodon`.
+        platform: `facebook`, `instagram`, `linkedin`, `x`, `mastodon` or `whatsapp`.
         account: Whose post: the page, the author's URN, or a name made from the token where a platform
-            knows the account by that alone.
+            knows the account by that alone. Of a message: who gets it.
         post_id: The id that the platform gave it.
         url: Where people would see it.
         text: Its text.
         media: Its pictures in order: the URL where the platform fetched it itself, else a fingerprint of
             the bytes that were uploaded.
-        idempotency: The client's idempotency key, where it sent one.
+        idempotency: The client's idempotency key, or the reference that it gave a message, where it sent one.
         at: Unix time in seconds.
     """
 

@@ -22,6 +22,7 @@ from jobrunner_sandbox.services.linkedin import LinkedInService
 from jobrunner_sandbox.services.mastodon import MastodonService
 from jobrunner_sandbox.services.media import MediaService
 from jobrunner_sandbox.services.openai import OpenAIService
+from jobrunner_sandbox.services.whatsapp import WhatsAppService
 from jobrunner_sandbox.services.x import XService
 
 
@@ -47,6 +48,7 @@ class Sandbox:
             MastodonService(context),
             MediaService(context),
             OpenAIService(context),
+            WhatsAppService(context),
         )
         control = Control(ledger=self.ledger, fates=self._fates, faults=self.faults, reset=self.reset)
         gates = [Gate(service, context=context, fates=self._fates) for service in self._services]

@@ -161,6 +161,7 @@ class SandboxServer:
 
     def services(self) -> dict[str, str]:
         """Return the base address of every service by its name: graph, linkedin, x, mastodon, media, openai."""
+        """Return the base address of every service by its name: graph, x, whatsapp and so on."""
         return {name: f"{self._url}/{name}" for name in self._sandbox.names}
 
     def reset(self) -> None:
