@@ -245,3 +245,77 @@ def test_step_result_with_a_lone_surrogate_or_a_cycle_is_refused():
     for value in ("\ud800", cycle, {1j: 1}):
         with pytest.raises(StepError, match="step 'a': its result cannot be written as JSON"):
             encode_step("a", value)
+
+
+def order_numbers(done):
+    return {one.payload.number: one.id for one in done.enqueued}
+
+
+async def test_enqueue_within_a_step_has_the_same_id_whatever_steps_are_done_by_now():
+    """The second attempt does not come by the first step, and its enqueue must not get the first one's id."""
+
+    async def handler(job: Job[Order]) -> None:
+        async def pay(number: int) -> str:
+            if number == 2 and job.attempt == 1:
+                await job.enqueue("order.pay", {"number": number})
+                raise ConnectionError
+            return await job.enqueue("order.pay", {"number": number})
+
+        await job.enqueue("order.pay", {"number": 9})
+        for number in (1, 2):
+            await job.step(f"pay-{number}", pay, number)
+
+    queue = Queue("order.pay", Order, handler)
+    first = await perform_job(queue, Order(), job_id="a")
+    second = await perform_job(queue, Order(), job_id="a", attempt=2, steps=first.steps)
+
+    second.expect("completed")
+    before, after = order_numbers(first), order_numbers(second)
+    assert before.keys() == {9, 1, 2}
+    assert after.keys() == {9, 2}
+    assert (after[9], after[2]) == (before[9], before[2])
+    assert len(set(before.values())) == 3
+    assert before[9] == "a.1"
+
+
+async def test_enqueues_of_steps_side_by_side_are_told_apart():
+    """Steps may run in any order beside each other; the ids do not depend on it."""
+
+    async def handler(job: Job[Order]) -> None:
+        gates = {1: asyncio.Event(), 2: asyncio.Event()}
+        gates[1 if job.attempt == 1 else 2].set()
+
+        async def pay(number: int) -> str:
+            await gates[number].wait()
+            paid = await job.enqueue("order.pay", {"number": number})
+            gates[3 - number].set()
+            return paid
+
+        await asyncio.gather(*(job.step(f"pay-{number}", pay, number) for number in (1, 2)))
+
+    queue = Queue("order.pay", Order, handler)
+    first = await perform_job(queue, Order(), job_id="a")
+    second = await perform_job(queue, Order(), job_id="a", attempt=2)
+
+    assert [one.payload.number for one in first.enqueued] == [1, 2]
+    assert [one.payload.number for one in second.enqueued] == [2, 1]
+    assert order_numbers(first) == order_numbers(second)
+
+
+async def test_enqueue_within_a_step_in_a_thread_is_the_same():
+    """A plain `def` handler makes the same promise."""
+
+    def handler(job: SyncJob[Order]) -> None:
+        def pay(number: int) -> str:
+            return job.enqueue("order.pay", {"number": number})
+
+        for number in (1, 2):
+            job.step(f"pay-{number}", pay, number)
+
+    queue = Queue("order.pay", Order, handler)
+    first = await perform_job(queue, Order(), job_id="a")
+    done = {"pay-1": first.steps["pay-1"]}
+    second = await perform_job(queue, Order(), job_id="a", attempt=2, steps=done)
+
+    (again,) = second.enqueued
+    assert order_numbers(first)[2] == again.id == first.steps["pay-2"]

@@ -6,9 +6,11 @@ kit stands behind, so a handler cannot tell which of them runs it.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -26,6 +28,9 @@ R = TypeVar("R")
 
 MAX_STEP_NAME = 128
 """Characters of a durable step's name."""
+
+_STEP: ContextVar[str] = ContextVar("jobrunner_step", default="")
+"""The durable step that is being done, empty outside of any; by context, since steps may run side by side."""
 
 
 class JobFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,14 +89,14 @@ class JobPort(Protocol):
 class _Facts(Generic[P]):
     """What a job of either kind knows."""
 
-    __slots__ = ("_known", "_ordinal", "_port", "_steps", "payload")
+    __slots__ = ("_enqueued", "_known", "_port", "_steps", "payload")
 
     def __init__(self, payload: P, port: JobPort) -> None:
         self.payload = payload
         self._known: JobFacts | None = None
         self._port = port
         self._steps: set[str] | None = None
-        self._ordinal = 0
+        self._enqueued: dict[str, int] | None = None
 
     @property
     def _facts(self) -> JobFacts:
@@ -176,12 +181,16 @@ class _Facts(Generic[P]):
             raise StepError(f"step {name!r} was used twice in one attempt; give each step a name of its own")
         self._steps.add(name)
 
-    def _next_ordinal(self) -> int:
-        self._ordinal += 1
-        return self._ordinal
+    def _next_place(self) -> str:
+        """Where the next enqueue stands: counted by step, since a later attempt does not come by a step that is done."""
+        if self._enqueued is None:
+            self._enqueued = {}
+        step = _STEP.get()
+        number = self._enqueued[step] = self._enqueued.get(step, 0) + 1
+        return f"{hashlib.sha256(step.encode()).hexdigest()[:16]}.{number}" if step else str(number)
 
     def _options(self, **options: object) -> dict[str, object]:
-        options["ordinal"] = self._next_ordinal()
+        options["place"] = self._next_place()
         return options
 
     def __repr__(self) -> str:
@@ -232,9 +241,13 @@ class Job(_Facts[P]):
         self._begin_step(name)
         stored = await self._port.find_step(name)
         if stored is None:
-            result = fn(*args, **kwargs)
-            if inspect.isawaitable(result):
-                result = await result
+            outer = _STEP.set(name)
+            try:
+                result = fn(*args, **kwargs)
+                if inspect.isawaitable(result):
+                    result = await result
+            finally:
+                _STEP.reset(outer)
             stored = await self._port.save_step(name, encode_step(name, result))
         return decode_step(name, fn, stored)
 
@@ -251,8 +264,8 @@ class Job(_Facts[P]):
     ) -> str:
         """Enqueue another job; its id is derived from this one's, so that a retry enqueues nothing twice.
 
-        Calls are told apart by their order: a handler makes the same calls in the same order each time, or
-        calls from within steps. The tenant is this job's unless another is given.
+        Calls are told apart by the step that they are made in, and there by their order: outside of steps a
+        handler makes the same calls in the same order each time. The tenant is this job's unless another is given.
 
         Returns:
             The new job's id.
@@ -283,7 +296,12 @@ class SyncJob(_Facts[P]):
         self._begin_step(name)
         stored = cast("bytes | None", self._call(self._port.find_step(name)))
         if stored is None:
-            done = encode_step(name, fn(*args, **kwargs))
+            outer = _STEP.set(name)
+            try:
+                result = fn(*args, **kwargs)
+            finally:
+                _STEP.reset(outer)
+            done = encode_step(name, result)
             stored = cast("bytes", self._call(self._port.save_step(name, done)))
         return cast("T", decode_step(name, fn, stored))
 

@@ -95,7 +95,7 @@ class PerformDesk:
             delay=cast("float | None", options.get("delay")),
             at=cast("datetime | None", options.get("at")),
             priority=cast("int | None", options.get("priority")),
-            job_id=child_id(attempt.id, cast("int", options["ordinal"])),
+            job_id=child_id(attempt.id, cast("str", options["place"])),
             tenant=cast("str | None", options.get("tenant")),
             headers=cast("Mapping[str, str] | None", options.get("headers")),
             parent_tenant=attempt.tenant,

@@ -52,7 +52,7 @@ class WorkerDesk:
             delay=cast("float | None", options.get("delay")),
             at=cast("datetime | None", options.get("at")),
             priority=cast("int | None", options.get("priority")),
-            job_id=child_id(attempt.id, cast("int", options["ordinal"])),
+            job_id=child_id(attempt.id, cast("str", options["place"])),
             tenant=cast("str | None", options.get("tenant")),
             headers=cast("Mapping[str, str] | None", options.get("headers")),
             parent_tenant=attempt.tenant,
@@ -87,9 +87,9 @@ def attempt_logger(logs: Logs, attempt: Attempt, worker_id: str) -> Logger:
     return logs.job_logger(facts, secrets=attempt.secrets, keep=attempt.keep_line)
 
 
-def child_id(parent: str, ordinal: int) -> str:
-    """The id of the `ordinal`-th job that a job enqueues: the same in every attempt."""
-    plain = f"{parent}.{ordinal}"
+def child_id(parent: str, place: str) -> str:
+    """The id of the job that a job enqueues at a place, such as `2`: the same in every attempt."""
+    plain = f"{parent}.{place}"
     if len(plain) <= MAX_JOB_ID - 32:  # room for children of its own
         return plain
-    return f"{hashlib.sha256(plain.encode()).hexdigest()[:40]}.{ordinal}"
+    return f"{hashlib.sha256(plain.encode()).hexdigest()[:40]}.{place}"

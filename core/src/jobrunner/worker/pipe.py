@@ -73,7 +73,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     queue: str
     payload: object
-    ordinal: int
+    place: str
     delay: float | None = None
     at: datetime | None = None
     priority: int | None = None
