@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time the tabl
     from jobrunner.producing import BatchError as BatchError
     from jobrunner.queue import Queue as Queue
     from jobrunner.settings import Service as Service
+    from jobrunner.settings import plugin_settings as plugin_settings
     from jobrunner.sync_client import SyncClient as SyncClient
 
 _WHERE = {
@@ -74,7 +75,7 @@ _WHERE = {
     "jobrunner.masking": ("Secret",),
     "jobrunner.model": ("Keep", "RetryPolicy", "State"),
     "jobrunner.queue": ("Queue",),
-    "jobrunner.settings": ("Service",),
+    "jobrunner.settings": ("Service", "plugin_settings"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
