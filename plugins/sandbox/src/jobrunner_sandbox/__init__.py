@@ -9,6 +9,7 @@ from jobrunner_sandbox.ledger import Generated, Ledger, Published, Received
 from jobrunner_sandbox.pictures import Picture, fingerprint, picture
 from jobrunner_sandbox.server import SandboxServer
 from jobrunner_sandbox.service import account_of
+from jobrunner_sandbox.services.smtp import Mail
 
 __all__ = [
     "Behaviour",
@@ -16,6 +17,7 @@ __all__ = [
     "Faults",
     "Generated",
     "Ledger",
+    "Mail",
     "Picture",
     "Published",
     "Received",

@@ -23,9 +23,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One post or message as people would see it.
 
     Args:
-        platform: `facebook`, `instagram`, `linkedin`, `x`, `mastodon` or `whatsapp`.
+        platform: `facebook`, `instagram`, `linkedin`, `x`, `mastodon`, `whatsapp` or `mail`.
         account: Whose post: the page, the author's URN, or a name made from the token where a platform
-            knows the account by that alone. Of a message: who gets it.
+            knows the account by that alone. Of a message or a mail: who gets it.
         post_id: The id that the platform gave it.
         url: Where people would see it.
         text: Its text.

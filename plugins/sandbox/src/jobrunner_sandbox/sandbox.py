@@ -5,6 +5,7 @@ Wires only; listening is the server's.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ from jobrunner_sandbox.services.linkedin import LinkedInService
 from jobrunner_sandbox.services.mastodon import MastodonService
 from jobrunner_sandbox.services.media import MediaService
 from jobrunner_sandbox.services.openai import OpenAIService
+from jobrunner_sandbox.services.smtp import MailRoom, SmtpService
 from jobrunner_sandbox.services.whatsapp import WhatsAppService
 from jobrunner_sandbox.services.x import XService
 
@@ -32,10 +34,18 @@ class Sandbox:
     Args:
         behaviour: How the services behave at first.
         now: The clock, Unix time in seconds.
+        smtp_tls: What the mail server does STARTTLS with; None does not offer it.
     """
 
-    def __init__(self, behaviour: Behaviour | None = None, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        behaviour: Behaviour | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+        smtp_tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.ledger = Ledger()
+        self.mail_room = MailRoom()
         self.faults = Faults()
         self._fates = Fates(behaviour or Behaviour(), self.faults)
         self._context = context = Context(
@@ -49,6 +59,14 @@ class Sandbox:
             MediaService(context),
             OpenAIService(context),
             WhatsAppService(context),
+        )
+        self.smtp = SmtpService(
+            room=self.mail_room,
+            ledger=self.ledger,
+            fates=self._fates,
+            faults=self.faults,
+            now=now,
+            tls=smtp_tls,
         )
         control = Control(ledger=self.ledger, fates=self._fates, faults=self.faults, reset=self.reset)
         gates = [Gate(service, context=context, fates=self._fates) for service in self._services]
@@ -67,7 +85,7 @@ class Sandbox:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the services."""
+        """The names of the services of the application; the mail server is none of them."""
         return tuple(service.name for service in self._services)
 
     def stop(self) -> None:
@@ -81,6 +99,7 @@ class Sandbox:
         """
         for service in self._services:
             service.clear()
+        self.mail_room.clear()
         self.faults.clear()
         self._fates.restart()
         self.ledger.clear()

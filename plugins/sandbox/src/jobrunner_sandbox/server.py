@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -23,7 +24,9 @@ from jobrunner_sandbox.behaviour import Behaviour
 from jobrunner_sandbox.faults import Faults
 from jobrunner_sandbox.gate import HANG_UP
 from jobrunner_sandbox.ledger import Ledger
+from jobrunner_sandbox.mail_server import MailServer
 from jobrunner_sandbox.sandbox import Sandbox
+from jobrunner_sandbox.services.smtp import Mail
 
 HOST = "127.0.0.1"
 STOP_S = 2
@@ -39,6 +42,7 @@ class SandboxServer:
         behaviour: How the services behave at first.
         port: The port on 127.0.0.1; 0 lets the system choose a free one.
         now: The clock, Unix time in seconds.
+        smtp_tls: What the mail server, on a port of its own, does STARTTLS with; None does not offer it.
     """
 
     def __init__(
@@ -47,8 +51,10 @@ class SandboxServer:
         *,
         port: int = 0,
         now: Callable[[], float] = time.time,
+        smtp_tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._sandbox = Sandbox(behaviour, now=now)
+        self._sandbox = Sandbox(behaviour, now=now, smtp_tls=smtp_tls)
+        self._mail = MailServer(self._sandbox.smtp)
         self._wanted_port = port
         self._url = ""
         self._running: asyncio.Task[None] | None = None
@@ -62,6 +68,7 @@ class SandboxServer:
         *,
         port: int = 0,
         now: Callable[[], float] = time.time,
+        smtp_tls: ssl.SSLContext | None = None,
     ) -> Iterator[Self]:
         """Run a server in a thread of its own for as long as the `with` block lasts.
 
@@ -69,6 +76,7 @@ class SandboxServer:
             behaviour: How the services behave at first.
             port: The port on 127.0.0.1; 0 lets the system choose a free one.
             now: The clock, Unix time in seconds; called in the thread.
+            smtp_tls: What the mail server does STARTTLS with; None does not offer it.
 
         Returns:
             A context manager that gives the server, listening.
@@ -76,7 +84,7 @@ class SandboxServer:
         Raises:
             OSError: The port is taken.
         """
-        server = cls(behaviour, port=port, now=now)
+        server = cls(behaviour, port=port, now=now, smtp_tls=smtp_tls)
         started: Future[Callable[[], None]] = Future()
         thread = threading.Thread(
             target=lambda: asyncio.run(server._serve_until_stopped(started)),
@@ -121,6 +129,7 @@ class SandboxServer:
             ready.cancel()
             listener.close()
             await self._running
+        await self._mail.__aenter__()
         return self
 
     async def __aexit__(
@@ -130,6 +139,7 @@ class SandboxServer:
         trace: TracebackType | None,
     ) -> None:
         """Stop to listen, drop the requests that a latency holds up, and close every connection."""
+        await self._mail.__aexit__(kind, error, trace)
         self._sandbox.stop()
         self._stop()
         if self._running is not None:
@@ -144,6 +154,11 @@ class SandboxServer:
     def ledger(self) -> Ledger:
         """What the services received and published."""
         return self._sandbox.ledger
+
+    @property
+    def mails(self) -> list[Mail]:
+        """The mails that the mail server took, oldest first, as they were sent."""
+        return self._sandbox.mail_room.mails()
 
     @property
     def faults(self) -> Faults:
@@ -163,6 +178,9 @@ class SandboxServer:
         """Return the base address of every service by its name: graph, linkedin, x, mastodon, media, openai."""
         """Return the base address of every service by its name: graph, x, whatsapp and so on."""
         return {name: f"{self._url}/{name}" for name in self._sandbox.names}
+        """Return the base address of every service by its name: graph, x, whatsapp, smtp and so on."""
+        served = {name: f"{self._url}/{name}" for name in self._sandbox.names}
+        return {**served, "smtp": self._mail.url}
 
     def reset(self) -> None:
         """Forget everything received, published, uploaded and planned; the behaviour stays.
