@@ -12,6 +12,7 @@ import pytest
 from jobrunner_sandbox.cli import around_proxy
 
 NAMES = {f"JOBRUNNER_PUBLISH_{name}" for name in ("GRAPH_URL", "LINKEDIN_URL", "X_URL", "MASTODON_URL")} | {
+    "JOBRUNNER_APPROVAL_SMTP_URL",
     "JOBRUNNER_PUBLISH_MEDIA_GATEWAY",
     "JOBRUNNER_CONTENT_OPENAI_URL",
     "JOBRUNNER_WHATSAPP_GRAPH_URL",
@@ -26,6 +27,7 @@ def test_sandbox_runs_a_command_with_every_service_in_its_environment(commands):
     assert done.returncode == 0, done.stderr
     given = dict(pair.split("=", 1) for pair in done.stdout.split())
     assert given.keys() == NAMES
+    assert given.pop("JOBRUNNER_APPROVAL_SMTP_URL").startswith("smtp://127.0.0.1:")
     assert all(value.startswith("http://127.0.0.1:") for value in given.values())
 
 
