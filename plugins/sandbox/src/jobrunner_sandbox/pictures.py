@@ -39,7 +39,7 @@ def picture(url: str) -> Picture:
     """
     digest = hashlib.sha256(url.encode()).digest()
     if urlsplit(url).path.lower().endswith(".png"):
-        return Picture(content=_png(digest), content_type="image/png")
+        return Picture(content=flat_png(digest, SIDE, SIDE), content_type="image/png")
     return Picture(content=_jpeg(digest), content_type="image/jpeg")
 
 
@@ -61,20 +61,27 @@ def recognise(content: bytes) -> str | None:
     return None
 
 
-def _png(digest: bytes) -> bytes:
-    row = b"\x00" + digest[:3] * SIDE
+def flat_png(digest: bytes, width: int, height: int) -> bytes:
+    """Encode a PNG in one colour.
+
+    Args:
+        digest: The colour in its first three bytes; all of it goes along as a comment.
+        width: Pixels.
+        height: Pixels.
+    """
+    row = b"\x00" + digest[:3] * width
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     comment = b"Comment\x00" + digest.hex().encode()
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
             chunk(b"IHDR", header),
             chunk(b"tEXt", comment),
-            chunk(b"IDAT", zlib.compress(row * SIDE, 9)),
+            chunk(b"IDAT", zlib.compress(row * height, 9)),
             chunk(b"IEND", b""),
         )
     )
