@@ -103,7 +103,7 @@ def test_wrong_posts_give_problem_documents(client: httpx.Client, sandbox: Sandb
     for answer in answers:
         assert answer.status_code == answer.json()["status"] == 400
         assert answer.json()["type"].endswith("/invalid-request")
-    assert client.get("/x/2/tweets").json()["title"] == "Not Found"
+    assert client.get("/x/2/nowhere").json()["title"] == "Not Found"
     assert sandbox.ledger.posts() == []
 
 

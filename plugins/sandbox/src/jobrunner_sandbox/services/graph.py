@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from jobrunner_sandbox.service import Call, Context, Endpoint, RefusedError, answer_json
 from jobrunner_sandbox.services.graph_refusals import graph_error
+from jobrunner_sandbox.services.insights_graph import GraphInsights, field_names
 from jobrunner_sandbox.services.instagram import Instagram
 from jobrunner_sandbox.services.pages import Pages
 
@@ -30,6 +31,7 @@ class GraphService:
     def __init__(self, context: Context) -> None:
         self._pages = Pages(context)
         self._instagram = Instagram(context)
+        self._insights = GraphInsights(context)
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return all methods and paths that are served."""
@@ -38,8 +40,10 @@ class GraphService:
             ("GET", "/{node}/feed", self._pages.show_feed),
             ("POST", "/{node}/photos", self._pages.add_photo),
             ("POST", "/{node}/media", self._instagram.create),
-            ("GET", "/{node}/media", self._instagram.show_media),
+            ("GET", "/{node}/media", self._insights.list_media),
             ("POST", "/{node}/media_publish", self._instagram.publish),
+            ("GET", "/{node}/posts", self._insights.list_posts),
+            ("GET", "/{node}/insights", self._insights.show_insights),
         )
         node = (("GET", "/{node}", self._show),)
         # The order matters: "/{version}/{node}" would take "/{node}/feed" for a version.
@@ -92,7 +96,8 @@ class GraphService:
             raise RefusedError(
                 graph_error(message, status=400, code=100, subcode=33, kind="GraphMethodException")
             )
-        wanted = [name.strip() for name in call.request.query_params.get("fields", "").split(",")]
+        known |= self._insights.counts(node)
+        wanted = field_names(call.request.query_params.get("fields", ""))
         return answer_json({name: known[name] for name in ("id", *wanted) if name in known})
 
 

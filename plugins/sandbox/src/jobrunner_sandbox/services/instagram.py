@@ -20,7 +20,6 @@ FIRST_ID = 17_900_000_000_000_000
 MOST_CHARACTERS = 2200
 MOST_CHILDREN = 10
 CONTAINER_LIFE_S = 24 * 3600
-MOST_LISTED = 100
 STATUS_TEXTS = {
     "EXPIRED": "Expired: Media has expired",
     "ERROR": "Error: Media upload has failed with error code 2207053",
@@ -129,18 +128,6 @@ class Instagram:
             )
         )
         return answer_json({"id": media.id})
-
-    async def show_media(self, call: Call) -> Response:
-        """List an account's media, newest first, at most `limit` (25)."""
-        params = call.request.query_params
-        wanted = params.get("fields", "id").split(",")
-        limit = params.get("limit", "25")
-        most = min(int(limit), MOST_LISTED) if limit.isdecimal() else 25
-        of_account = [media for media in self._media.values() if media.account == call.path("node")]
-        listed = [media.fields() for media in of_account[::-1][:most]]
-        return answer_json(
-            {"data": [{k: v for k, v in item.items() if k in ("id", *wanted)} for item in listed]}
-        )
 
     def find(self, node: str) -> dict[str, object] | None:
         """Return what there is to tell about a container or a media, or None."""

@@ -16,6 +16,7 @@ from jobrunner_sandbox.fields import Fields, read_fields
 from jobrunner_sandbox.ledger import Published
 from jobrunner_sandbox.pictures import fingerprint, recognise
 from jobrunner_sandbox.service import Call, Context, Endpoint, RefusedError, answer_json
+from jobrunner_sandbox.services.insights_linkedin import LinkedInInsights
 from jobrunner_sandbox.services.little_text import shown
 
 FIRST_ID = 7_300_000_000_000_000_000
@@ -57,6 +58,7 @@ class LinkedInService:
         self._images: dict[str, Image] = {}
         self._posts: dict[str, dict[str, object]] = {}
         self._said: dict[tuple[str, str], str] = {}
+        self._insights = LinkedInInsights(context, check_version=self._check_version, refuse=self.refuse)
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return all methods and paths that are served."""
@@ -67,6 +69,7 @@ class LinkedInService:
             Endpoint(method="PUT", path="/dms-uploads/{upload}", handler=self._upload, public=True),
             Endpoint(method="POST", path="/rest/posts", handler=self._post),
             Endpoint(method="GET", path="/rest/posts/{urn}", handler=self._show_post),
+            *self._insights.endpoints(),
         )
 
     def refuse(self, status: int, message: str) -> Response:

@@ -16,6 +16,7 @@ from jobrunner_sandbox.fields import Fields, read_fields
 from jobrunner_sandbox.ledger import Published
 from jobrunner_sandbox.pictures import fingerprint, recognise
 from jobrunner_sandbox.service import Call, Context, Endpoint, RefusedError, answer_json
+from jobrunner_sandbox.services.insights_mastodon import MastodonInsights
 
 FIRST_ID = 113_000_000_000_000_000
 MOST_CHARACTERS = 500
@@ -50,6 +51,7 @@ class MastodonService:
         self._statuses: dict[str, dict[str, object]] = {}
         self._keys: dict[tuple[str, str], tuple[float, str]] = {}
         self._used: dict[tuple[str, int], int] = {}
+        self._insights = MastodonInsights(context, statuses=lambda: self._statuses)
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return all methods and paths that are served."""
@@ -58,6 +60,7 @@ class MastodonService:
             Endpoint(method="GET", path="/api/v1/media/{media_id}", handler=self._show_media),
             Endpoint(method="POST", path="/api/v1/statuses", handler=self._post),
             Endpoint(method="GET", path="/api/v1/statuses/{status_id}", handler=self._show_status),
+            *self._insights.endpoints(),
         )
 
     def refuse(self, status: int, message: str) -> Response:
@@ -158,7 +161,7 @@ class MastodonService:
         status = self._statuses.get(call.path("status_id"))
         if status is None:
             raise RefusedError(self.refuse(404, "Record not found"))
-        return answer_json(status)
+        return answer_json(status | self._insights.counts(call.path("status_id")))
 
     def _remembered(self, call: Call, key: str) -> dict[str, object] | None:
         # The same key answers the first status, whatever the second request says.
@@ -213,7 +216,7 @@ class MastodonService:
             "uri": f"{call.base}/users/{call.account}/statuses/{status_id}",
             "url": f"{profile}/{status_id}",
             "content": f"<p>{html.escape(text)}</p>",
-            "account": {"username": call.account, "acct": call.account, "url": profile},
+            "account": {"id": call.account, "username": call.account, "acct": call.account, "url": profile},
             "media_attachments": [self._described(call, item) for item in media],
         }
 

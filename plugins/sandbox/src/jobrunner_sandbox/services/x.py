@@ -16,6 +16,7 @@ from jobrunner_sandbox.fields import Fields, read_fields
 from jobrunner_sandbox.ledger import Published
 from jobrunner_sandbox.pictures import fingerprint, recognise
 from jobrunner_sandbox.service import Call, Context, Endpoint, RefusedError, answer_json
+from jobrunner_sandbox.services.insights_x import XInsights
 
 FIRST_ID = 1_900_000_000_000_000_000
 MOST_CHARACTERS = 280
@@ -57,6 +58,7 @@ class XService:
         self._context = context
         self._uploads: dict[str, Upload] = {}
         self._posted: dict[tuple[str, str], str] = {}
+        self._insights = XInsights(context, invalid=_invalid)
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return all methods and paths that are served."""
@@ -66,6 +68,7 @@ class XService:
             Endpoint(method="POST", path="/2/media/upload/initialize", handler=self._initialize),
             Endpoint(method="POST", path="/2/media/upload/{media_id}/append", handler=self._append),
             Endpoint(method="POST", path="/2/media/upload/{media_id}/finalize", handler=self._finalize),
+            *self._insights.endpoints(),
         )
 
     def refuse(self, status: int, message: str) -> Response:
