@@ -1,0 +1,66 @@
+"""What a worker opens once for all of its analytics jobs: the client, the accounts, the platforms, the table.
+
+Wires only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import msgspec
+
+from jobrunner_analytics.accounts import AccountBook
+from jobrunner_analytics.metrics import MetricStore
+from jobrunner_analytics.platform import Context
+from jobrunner_analytics.registry import Platforms, load_platforms
+from jobrunner_analytics.settings import AnalyticsSettings
+
+LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
+"""Above what a worker's slots need at once; idle connections end before a platform's side ends them."""
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """What analytics jobs share in a worker.
+
+    Args:
+        accounts: The accounts and their tokens.
+        platforms: The platforms that are installed.
+        store: The table.
+        context: What platforms work with.
+    """
+
+    accounts: AccountBook
+    platforms: Platforms
+    store: MetricStore
+    context: Context
+
+
+@asynccontextmanager
+async def open_desk(settings: AnalyticsSettings) -> AsyncIterator[Desk]:
+    """Open what analytics jobs need, and close it at the end.
+
+    Args:
+        settings: The plugin's settings.
+
+    Raises:
+        PluginError: A platform, the accounts file or the database's address cannot be used.
+    """
+    platforms = load_platforms()
+    accounts = await asyncio.to_thread(AccountBook, settings.accounts)
+    store = MetricStore(settings.database_url)
+    client = httpx.AsyncClient(
+        limits=LIMITS, timeout=settings.timeout, headers={"User-Agent": "jobrunner-analytics"}
+    )
+    try:
+        async with client:
+            yield Desk(
+                accounts=accounts,
+                platforms=platforms,
+                store=store,
+                context=Context(http=client, settings=settings),
+            )
+    finally:
+        await store.close()

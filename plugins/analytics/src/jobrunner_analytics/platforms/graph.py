@@ -1,0 +1,202 @@
+"""What Facebook and Instagram share: Meta's Graph API, its lists, its insights, and how it words what it refuses.
+
+Source: Meta's pages "Handling Errors", "Paginated Results", "Page Insights" and "Instagram Media Insights".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from jobrunner_analytics.accounts import Account
+from jobrunner_analytics.api import Api, Dialect, Problem, json_object, wait_named
+from jobrunner_analytics.failures import RefusedError
+from jobrunner_analytics.platform import Context, Query
+
+PAGE = 25
+"""Posts a page: each has a call of its own for its insights, so a page is a step of a few seconds."""
+
+GONE = {("100", "33")}
+"""Codes and subcodes of a post that is not there, or is not the token's to see."""
+
+TOO_FEW_VIEWERS = "10"
+BEFORE_CONVERSION = "2108006"
+"""The subcode for media that were posted before the account became a professional one: they have no insights."""
+
+INVALID_PARAMETER = "100"
+LIMITED = frozenset(["4", "17", "32", "613", "80001", "80002", "80006", "80008"])
+PASSING = frozenset(["1", "2", "-1", "-2"])
+EXPIRED = frozenset(["102", "104", "190", "463", "467"])
+
+
+class _GraphError(msgspec.Struct, frozen=True):
+    message: str = ""
+    code: int = 0
+    error_subcode: int = 0
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: _GraphError = _GraphError()
+
+
+class Cursors(msgspec.Struct, frozen=True):
+    """Where a list's next page begins."""
+
+    after: str = ""
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """How a list goes on. The address in `next` holds a token and is not used; that it is there is."""
+
+    cursors: Cursors = Cursors()
+    next: str = ""
+
+    @property
+    def next_cursor(self) -> str:
+        """Where the next page begins, empty at the end."""
+        return self.cursors.after if self.next else ""
+
+
+class _Value(msgspec.Struct, frozen=True):
+    value: float | dict[str, float] | None = None
+
+
+class _Insight(msgspec.Struct, frozen=True):
+    name: str
+    values: list[_Value] = []
+
+
+class _Insights(msgspec.Struct, frozen=True):
+    data: list[_Insight] = []
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    estimated_time_to_regain_access: float = 0
+
+
+def read(answer: httpx.Response) -> Problem:
+    """Read a refusal of the Graph API."""
+    try:
+        error = msgspec.convert(json_object(answer), _Refusal).error
+    except msgspec.ValidationError:
+        error = _GraphError(message=answer.text)
+    return Problem(
+        code=str(error.code or ""),
+        subcode=str(error.error_subcode or ""),
+        message=error.message,
+        retry_after=wait_named(answer) or _usage_wait(answer),
+    )
+
+
+FACEBOOK = Dialect(name="Facebook", read=read, limited=LIMITED, passing=PASSING, expired=EXPIRED)
+INSTAGRAM = Dialect(name="Instagram", read=read, limited=LIMITED, passing=PASSING, expired=EXPIRED)
+
+
+def open_api(account: Account, context: Context, dialect: Dialect) -> Api:
+    """Return the Graph API, in the version of the settings, with the account's token."""
+    settings = context.settings
+    return context.api(account, dialect, f"{settings.graph_url.rstrip('/')}/{settings.graph_version}")
+
+
+def list_params(query: Query, *, fields: str, cursor: str) -> dict[str, str]:
+    """Return the parameters of a list of posts, newest first, of the query's range."""
+    params = {
+        "fields": fields,
+        "limit": str(PAGE),
+        "since": str(int(query.start.timestamp())),
+        "until": str(int(query.end.timestamp())),
+    }
+    return params | ({"after": cursor} if cursor else {})
+
+
+def is_gone(error: RefusedError) -> bool:
+    """Whether a refusal says that a post is not there."""
+    return error.status == httpx.codes.NOT_FOUND or (error.code, error.subcode) in GONE
+
+
+def moment(text: str) -> datetime | None:
+    """Return the moment that the Graph API names, None where it names none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+class InsightReader:
+    """Reads posts' insights, and remembers which metrics the platform does not have.
+
+    One metric that it does not have refuses all of a call: then each is asked for by itself, once.
+
+    Args:
+        api: The Graph API.
+        metrics: The names of what is wanted.
+    """
+
+    def __init__(self, api: Api, metrics: Sequence[str]) -> None:
+        self._api = api
+        self._metrics = list(metrics)
+        self._sorted = False
+        self.unsupported: list[str] = []
+
+    async def read(self, post_id: str) -> dict[str, float]:
+        """Return a post's insights by name, empty where it has none."""
+        if not self._metrics:
+            return {}
+        try:
+            return await self._ask(post_id, self._metrics)
+        except RefusedError as error:
+            if _has_none(error):
+                return {}
+            if error.code != INVALID_PARAMETER or is_gone(error) or self._sorted:
+                raise
+        return await self._one_by_one(post_id)
+
+    async def _one_by_one(self, post_id: str) -> dict[str, float]:
+        values: dict[str, float] = {}
+        known: list[str] = []
+        for metric in self._metrics:
+            try:
+                values |= await self._ask(post_id, [metric])
+            except RefusedError as error:
+                if error.code != INVALID_PARAMETER or is_gone(error):
+                    raise
+                self.unsupported.append(metric)
+            else:
+                known.append(metric)
+        self._metrics, self._sorted = known, True
+        return values
+
+    async def _ask(self, post_id: str, metrics: Sequence[str]) -> dict[str, float]:
+        params = {"metric": ",".join(metrics), "period": "lifetime"}
+        answer = await self._api.get(f"/{quote(post_id, safe='')}/insights", _Insights, params=params)
+        values: dict[str, float] = {}
+        for insight in answer.data:
+            value = insight.values[-1].value if insight.values else None
+            if isinstance(value, dict):
+                values |= {f"{insight.name}.{part}": amount for part, amount in value.items()}
+            elif value is not None:
+                values[insight.name] = value
+        return values
+
+
+def _has_none(error: RefusedError) -> bool:
+    """Whether a post has no insights, and the account others that do."""
+    return error.subcode == BEFORE_CONVERSION or (
+        error.code == TOO_FEW_VIEWERS and "viewers" in str(error).lower()
+    )
+
+
+def _usage_wait(answer: httpx.Response) -> float | None:
+    """Seconds until calls are allowed again, which Meta tells in minutes, for each use case that it counts."""
+    header = answer.headers.get("x-business-use-case-usage", "")
+    try:
+        usage = msgspec.json.decode(header, type=dict[str, list[_Usage]])
+    except msgspec.MsgspecError:
+        return None
+    minutes = [one.estimated_time_to_regain_access for several in usage.values() for one in several]
+    return max(minutes, default=0) * 60 or None
