@@ -203,7 +203,7 @@ async def test_refusal_that_no_retry_helps_names_the_setting(
         b'{"data": [{"b64_json": 7}]}',
         b'{"data": [{"b64_json": "***"}]}',
         b'{"data": [{"b64_json": "aGVsbG8="}]}',
-        b'{"data": "' + b"[" * 10_000 + b'"}',
+        b'{"more": ' + b"[" * 10_000,
     ],
 )
 async def test_answer_without_a_picture_is_tried_again(

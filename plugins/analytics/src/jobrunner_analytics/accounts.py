@@ -175,7 +175,7 @@ def _entries(content: bytes, path: Path) -> list[object]:
             decoded = msgspec.toml.decode(content)
         else:
             raise PluginError(f"{VARIABLE}: {path} must be a .toml or .json file")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # The place of the mistake, and no more: a message could quote a token.
         text = str(error) if kind == ".json" else str(error).partition("(")[2]
         place = f" ({_small(text).rstrip(')')})" if text else ""

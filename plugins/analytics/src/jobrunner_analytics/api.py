@@ -119,7 +119,7 @@ class Api:
             raise self._judged(httpx.Response(answer.status_code, headers=headers, content=content))
         try:
             return msgspec.json.decode(content, type=kind)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise TransientError(
                 f"{name} answered {answer.status_code} with what cannot be read: {clip(str(error))}"
             ) from None
@@ -178,5 +178,5 @@ def json_object(answer: httpx.Response) -> dict[str, object]:
     """Return a refusal's body as an object, empty if it is none."""
     try:
         return msgspec.json.decode(answer.content, type=dict[str, object])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return {}

@@ -90,7 +90,7 @@ class OpenAIEngine:
         content = await self._ask(order)
         try:
             answer = msgspec.json.decode(content, type=_Answer)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise EndpointError(f"the images endpoint answered with what cannot be read: {error}") from None
         encoded = next((picture.b64_json for picture in answer.data if picture.b64_json), None)
         if encoded is None:
@@ -142,7 +142,6 @@ async def open_engine(workshop: Workshop) -> AsyncIterator[OpenAIEngine]:
             "JOBRUNNER_IMAGE_OPENAI_KEY: the engine openai needs a key, printable and without blanks"
         )
     timeout = httpx.Timeout(30.0, read=settings.openai_timeout)
-    # The environment's proxy is used, its .netrc is not: it would put another credential into the header.
     async with httpx.AsyncClient(timeout=timeout, headers={"User-Agent": "jobrunner-image"}) as http:
         yield OpenAIEngine(workshop, http)
 
@@ -191,7 +190,7 @@ def _judged(answer: httpx.Response, content: bytes) -> Exception:
     """What a refusal means."""
     try:
         error = msgspec.json.decode(content[:65_536], type=_Refusal).error
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         error = _Error(message=content[:300].decode("utf-8", "replace"))
     status, code = answer.status_code, error.code or ""
     said = " ".join((error.message or "no message").split())[:300]

@@ -87,8 +87,8 @@ class GraphService:
 
     async def _show(self, call: Call) -> Response:
         node = call.path("node")
-        known = self._instagram.find(node) or self._pages.find(node)
-        if known is None:
+        known = (self._instagram.find(node) or self._pages.find(node) or {}) | self._insights.counts(node)
+        if not known:
             message = (
                 f"Unsupported get request. Object with ID '{node}' does not exist, cannot be loaded due to "
                 "missing permissions, or does not support this operation"
@@ -96,7 +96,6 @@ class GraphService:
             raise RefusedError(
                 graph_error(message, status=400, code=100, subcode=33, kind="GraphMethodException")
             )
-        known |= self._insights.counts(node)
         wanted = field_names(call.request.query_params.get("fields", ""))
         return answer_json({name: known[name] for name in ("id", *wanted) if name in known})
 
