@@ -11,12 +11,21 @@ import pytest
 
 from jobrunner_sandbox.cli import around_proxy
 
-NAMES = {f"JOBRUNNER_PUBLISH_{name}" for name in ("GRAPH_URL", "LINKEDIN_URL", "X_URL", "MASTODON_URL")} | {
-    "JOBRUNNER_APPROVAL_SMTP_URL",
-    "JOBRUNNER_PUBLISH_MEDIA_GATEWAY",
+WEB_NAMES = {
+    "JOBRUNNER_ANALYTICS_GRAPH_URL",
+    "JOBRUNNER_ANALYTICS_LINKEDIN_URL",
+    "JOBRUNNER_ANALYTICS_MASTODON_URL",
+    "JOBRUNNER_ANALYTICS_X_URL",
     "JOBRUNNER_CONTENT_OPENAI_URL",
+    "JOBRUNNER_IMAGE_OPENAI_URL",
+    "JOBRUNNER_PUBLISH_GRAPH_URL",
+    "JOBRUNNER_PUBLISH_LINKEDIN_URL",
+    "JOBRUNNER_PUBLISH_MASTODON_URL",
+    "JOBRUNNER_PUBLISH_MEDIA_GATEWAY",
+    "JOBRUNNER_PUBLISH_X_URL",
     "JOBRUNNER_WHATSAPP_GRAPH_URL",
 }
+NAMES = WEB_NAMES | {"JOBRUNNER_APPROVAL_SMTP_URL"}
 
 
 def test_sandbox_runs_a_command_with_every_service_in_its_environment(commands):
@@ -28,7 +37,7 @@ def test_sandbox_runs_a_command_with_every_service_in_its_environment(commands):
     given = dict(pair.split("=", 1) for pair in done.stdout.split())
     assert given.keys() == NAMES
     assert given.pop("JOBRUNNER_APPROVAL_SMTP_URL").startswith("smtp://127.0.0.1:")
-    assert given.keys() >= NAMES  # and those of whatever other plugins are installed
+    assert given.keys() == WEB_NAMES
     assert all(value.startswith("http://127.0.0.1:") for value in given.values())
 
 

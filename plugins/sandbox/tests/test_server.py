@@ -63,8 +63,8 @@ def test_services_share_one_loopback_port() -> None:
 
     assert services.pop("smtp").startswith("smtp://127.0.0.1:"), "a mail server has a port of its own"
     assert services == {
-        name: f"{server.url}/{name}" for name in ("graph", "linkedin", "x", "mastodon", "media", "openai")
-        name: f"{server.url}/{name}" for name in ("graph", "linkedin", "x", "mastodon", "media", "whatsapp")
+        name: f"{server.url}/{name}"
+        for name in ("graph", "linkedin", "x", "mastodon", "media", "openai", "whatsapp")
     }
     assert server.url.startswith("http://127.0.0.1:")
 

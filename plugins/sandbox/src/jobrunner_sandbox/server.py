@@ -175,10 +175,6 @@ class SandboxServer:
         self._sandbox.behaviour = behaviour
 
     def services(self) -> dict[str, str]:
-        """Return the base address of every service by its name: graph, linkedin, x, mastodon, media, openai."""
-        """Return the base address of every service by its name: graph, x, whatsapp and so on."""
-        """Return the base address of every service by its name, such as graph, x or openai."""
-        return {name: f"{self._url}/{name}" for name in self._sandbox.names}
         """Return the base address of every service by its name: graph, x, whatsapp, smtp and so on."""
         served = {name: f"{self._url}/{name}" for name in self._sandbox.names}
         return {**served, "smtp": self._mail.url}

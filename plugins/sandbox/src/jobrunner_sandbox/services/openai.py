@@ -2,9 +2,6 @@
 
 Every path is served with the version in front, `/v1`, and without, as clients write it into the address or not. What an
 endpoint answers is its part's; here are only the refusals that all have in common.
-"""A stand-in for OpenAI's API: the wording that its endpoints share, and the endpoints of each of its parts.
-
-What a part answers is in a module of its own.
 """
 
 from __future__ import annotations
@@ -12,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Protocol
-from collections.abc import Sequence
 
 from starlette.responses import Response
 
 from jobrunner_sandbox.service import Call, Context, Endpoint
 from jobrunner_sandbox.services.openai_chat import Chat
+from jobrunner_sandbox.services.openai_images import Images
 from jobrunner_sandbox.services.openai_refusals import openai_error
 
 VERSION = "/v1"
@@ -35,17 +32,11 @@ class Part(Protocol):
 
 class OpenAIService:
     """The endpoints of all parts."""
-from jobrunner_sandbox.services.openai_images import Images
-from jobrunner_sandbox.services.openai_refusals import openai_error
-
-
-class OpenAIService:
-    """The endpoints of OpenAI's API."""
 
     name = "openai"
 
     def __init__(self, context: Context) -> None:
-        self._parts: tuple[Part, ...] = (Chat(context),)
+        self._parts: tuple[Part, ...] = (Chat(context), Images(context))
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return all methods and paths that are served."""
@@ -55,17 +46,11 @@ class OpenAIService:
             for one in part.endpoints()
             for version in (VERSION, "")
         ]
-        self._images = Images(context)
-
-    def endpoints(self) -> Sequence[Endpoint]:
-        """Return all methods and paths that are served."""
-        return self._images.endpoints()
 
     def refuse(self, status: int, message: str) -> Response:
         """Word any error."""
         kind = "server_error" if status >= 500 else "invalid_request_error"
         return openai_error(status, message, kind=kind)
-        return openai_error(message, status=status, kind=kind)
 
     def refuse_token(self, *, missing: bool) -> Response:
         """Word a key that is missing or not valid."""
@@ -93,23 +78,3 @@ class OpenAIService:
         """Forget all that was asked and made."""
         for part in self._parts:
             part.clear()
-            return openai_error("You didn't provide an API key.", status=401)
-        return openai_error("Incorrect API key provided.", status=401, code="invalid_api_key")
-
-    def refuse_path(self, method: str, path: str) -> Response:
-        """Word a path or method that does not exist."""
-        return openai_error(f"Invalid URL ({method} {path})", status=404)
-
-    def refuse_rate(self, retry_after: float) -> Response:
-        """Word too many requests, with a Retry-After header in seconds."""
-        answer = openai_error(
-            "Rate limit reached for requests", status=429, kind="requests", code="rate_limit_exceeded"
-        )
-        answer.headers["Retry-After"] = f"{retry_after:g}"
-        return answer
-
-    def finish(self, call: Call, answer: Response) -> None:
-        """Add nothing."""
-
-    def clear(self) -> None:
-        """Forget nothing: no part of it remembers anything."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from jobrunner_sandbox.fields import read_fields
+from jobrunner_sandbox.ledger import Generated
 from jobrunner_sandbox.pictures import flat_png
 from jobrunner_sandbox.service import Call, Context, Endpoint, RefusedError, answer_json
 from jobrunner_sandbox.services.openai_refusals import openai_error
@@ -32,7 +33,10 @@ class Images:
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return all methods and paths that are served."""
-        return (Endpoint(method="POST", path="/v1/images/generations", handler=self._generate),)
+        return (Endpoint(method="POST", path="/images/generations", handler=self._generate),)
+
+    def clear(self) -> None:
+        """Forget nothing: it remembers nothing."""
 
     async def _generate(self, call: Call) -> Response:
         fields = await read_fields(call.request)
@@ -47,7 +51,18 @@ class Images:
         if fields.text("response_format") and not model.startswith("dall-e"):
             raise _refused("Unknown parameter: 'response_format'.", param="response_format")
         width, height = _size(fields.text("size") or "1024x1024")
-        content = flat_png(hashlib.sha256(prompt.encode("utf-8", "replace")).digest(), width, height)
+        made = hashlib.sha256(prompt.encode("utf-8", "replace")).digest()
+        content = flat_png(made, width, height)
+        self._context.ledger.generate(
+            Generated(
+                service="openai",
+                kind="image",
+                model=model,
+                prompt=prompt,
+                made=made.hex()[:16],
+                at=self._context.now(),
+            )
+        )
         return answer_json(
             {
                 "created": int(self._context.now()),
@@ -69,4 +84,4 @@ def _size(text: str) -> tuple[int, int]:
 def _refused(
     message: str, *, param: str | None = None, code: str | None = None, kind: str = "invalid_request_error"
 ) -> RefusedError:
-    return RefusedError(openai_error(message, status=400, kind=kind, code=code, param=param))
+    return RefusedError(openai_error(400, message, kind=kind, code=code, param=param))
