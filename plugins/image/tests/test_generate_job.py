@@ -132,8 +132,6 @@ async def test_folder_that_went_away_is_a_retry(tmp_path):
     """A volume that is not mounted comes back."""
     async with Harness("image", settings={"output_url": str(tmp_path / "out")}) as harness:
         handle = await harness.enqueue("image.generate", order())
-        (tmp_path / "out").mkdir(exist_ok=True)
-        (tmp_path / "out").rmdir()
         (tmp_path / "out").touch()
         await harness.run_due()
 

@@ -122,11 +122,11 @@ def test_two_engines_of_one_name_are_blamed_on_both(tmp_path: Path, monkeypatch:
         load_engine("card")
 
 
-async def test_resources_open_and_close(tmp_path: Path) -> None:
-    """What a worker does once."""
+async def test_resources_open_and_close_and_make_no_folder(tmp_path: Path) -> None:
+    """What a worker does once; one of other queues leaves nothing behind."""
     async with jobrunner_resources(ImageSettings(output_url=str(tmp_path / "out"))) as resources:
         assert [type(one).__name__ for one in resources] == ["Studio"]
-    assert (tmp_path / "out").is_dir()
+    assert not (tmp_path / "out").exists()
 
 
 def test_plugin_loads_without_what_draws() -> None:

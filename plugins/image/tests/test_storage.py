@@ -49,6 +49,7 @@ def test_write_that_fails_leaves_the_former_picture(tmp_path: Path) -> None:
 def test_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     """Somebody who may write into the folder must not make the worker write elsewhere."""
     (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
     folder = Folder(tmp_path / "out")
     (tmp_path / "out/acme").symlink_to(tmp_path / "elsewhere")
 
@@ -83,7 +84,7 @@ def test_folder_that_cannot_be_made_stops_the_worker_by_its_setting(tmp_path: Pa
     """At the start, and not with the first picture."""
     (tmp_path / "file").touch()
 
-    with pytest.raises(PluginError, match="JOBRUNNER_IMAGE_OUTPUT_URL"):
+    with pytest.raises(PluginError, match=r"JOBRUNNER_IMAGE_OUTPUT_URL: .*file is no folder"):
         open_gallery(ImageSettings(output_url=str(tmp_path / "file/images")))
 
 

@@ -107,7 +107,8 @@ class MetricStore:
             MetricStoreError: The database cannot be reached, or refuses; nothing was written.
         """
         unique = {tuple(getattr(row, name) for name in KEY): row for row in rows}
-        values = [msgspec.structs.asdict(row) for row in unique.values()]
+        # In the order of the key: two writers that lock the same rows in one order never wait for each other.
+        values = [msgspec.structs.asdict(unique[key]) for key in sorted(unique)]
         if not values:
             return
         statement = upsert_statement(self._engine.dialect.name)

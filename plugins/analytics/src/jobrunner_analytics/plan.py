@@ -90,6 +90,14 @@ def unknown_ids(payload: AnalyticsPull, platforms: Sequence[Platform]) -> list[s
     ]
 
 
+def _is_number(value: float) -> bool:
+    """Whether a value can be stored; a whole number from JSON can be larger than any float."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def _owner(post_id: str) -> str:
     """The platform that a post's id names in front, empty if it names none."""
     owner, colon, _ = post_id.partition(":")
@@ -117,8 +125,8 @@ def make_rows(
             raise RefusedError(f"{account.platform} named a post by what is no id")
         for source, value in post.values.items():
             native, dot, part = source.partition(".")
-            if not math.isfinite(value):
-                raise RefusedError(f"{account.platform} gave a value of {native} that is no number")
+            if not source.isprintable() or not _is_number(value):
+                raise RefusedError(f"{account.platform} gave a value of {native!r:.80} that is none")
             rows.extend(
                 MetricRow(
                     tenant=account.tenant,

@@ -38,12 +38,18 @@ class Folder:
     """A folder of this machine's.
 
     Args:
-        root: The folder; made where it is not there.
+        root: The folder; made with the first picture where it is not there, so that a worker of other queues leaves
+            none behind.
+
+    Raises:
+        PermissionError: It is not there and cannot be made, or nothing may be written into it.
     """
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
         self._root = root.resolve()
+        there = next(path for path in (self._root, *self._root.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(f"{there} is no folder that may be written to")
 
     def put(self, path: str, content: bytes) -> str:
         """Store a picture; see `Gallery.put`. It is on the disk, and not only in memory, when this returns."""
@@ -97,9 +103,7 @@ def open_gallery(settings: ImageSettings) -> Gallery:
         try:
             return Folder(Path(root).expanduser())
         except OSError as error:
-            raise PluginError(
-                f"JOBRUNNER_IMAGE_OUTPUT_URL: the folder {root} cannot be made: {error.strerror}"
-            ) from None
+            raise PluginError(f"JOBRUNNER_IMAGE_OUTPUT_URL: {error.strerror or error}") from None
     try:
         system, root = url_to_fs(url)
     except ImportError as error:
