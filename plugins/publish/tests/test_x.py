@@ -76,14 +76,26 @@ async def test_refusal_as_a_duplicate_counts_as_posted(
     assert len(sandbox.ledger.posts()) == 1
 
 
+@pytest.mark.parametrize("body", [b"<html>maintenance</html>", b"[" * 100_000, b'{"data": "\xff"}'])
 async def test_answer_that_cannot_be_read_is_a_lost_answer(
-    desk: Desk, canned: Canned, account: Callable[..., Account]
+    desk: Desk, canned: Canned, account: Callable[..., Account], body: bytes
 ) -> None:
     """A 200 says that it was done; without an id it is not known what, and it is not done twice blindly."""
-    canned.reply(200, b"<html>maintenance</html>")
+    canned.reply(200, body)
     desk.change(x_url=canned.url)
 
     with pytest.raises(AnswerLostError):
+        await desk.publish(x, make_post(), account("x"))
+
+
+async def test_refusal_that_nests_without_end_is_judged_by_its_status(
+    desk: Desk, canned: Canned, account: Callable[..., Account]
+) -> None:
+    """It is no bug of the adapter's, and the status says enough."""
+    canned.reply(403, b'{"a":' * 100_000)
+    desk.change(x_url=canned.url)
+
+    with pytest.raises(RefusedError):
         await desk.publish(x, make_post(), account("x"))
 
 

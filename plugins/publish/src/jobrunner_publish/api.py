@@ -22,6 +22,9 @@ T = TypeVar("T")
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 """Failures before the first byte of the request: it cannot have had an effect."""
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are no JSON, no UTF-8, or nested deeper than it goes."""
+
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How one platform words what it refuses.
@@ -152,7 +155,7 @@ class Api:
         """
         try:
             return msgspec.json.decode(answer.content, type=kind)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             problem = f"{self._dialect.name} answered {answer.status_code} with what cannot be read: {error}"
             raise AnswerLostError(problem) from None
 
@@ -185,7 +188,7 @@ def json_object(answer: httpx.Response) -> dict[str, object]:
     """Return a refusal's body as an object, empty if it is none."""
     try:
         return msgspec.json.decode(answer.content, type=dict[str, object])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return {}
 
 

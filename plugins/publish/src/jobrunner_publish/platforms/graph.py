@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from jobrunner_publish.adapter import Account, Context
-from jobrunner_publish.api import Api, Dialect, json_object, wait_named
+from jobrunner_publish.api import UNREADABLE, Api, Dialect, json_object, wait_named
 from jobrunner_publish.verdicts import Problem, Rule, Verdict, rule
 
 CLOCK_SKEW_S = 600.0
@@ -111,7 +111,7 @@ def _usage_wait(answer: httpx.Response) -> float | None:
     header = answer.headers.get("x-business-use-case-usage", "")
     try:
         usage = msgspec.json.decode(header, type=dict[str, list[_Usage]])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     minutes = [one.estimated_time_to_regain_access for several in usage.values() for one in several]
     return max(minutes, default=0) * 60 or None
