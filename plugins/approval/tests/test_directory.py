@@ -1,14 +1,15 @@
-"""The approvers' table, in a real SQLite file; the statements of PostgreSQL as they would be sent."""
+"""The approvers' table, in a real SQLite file and, where it is installed, in a real PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
+from pg_server import postgresql
 
 from jobrunner import SettingsError
 from jobrunner_approval import ApprovalSettings, Approver, Directory, open_directory
@@ -125,11 +126,52 @@ async def test_address_that_cannot_be_used_is_named_and_not_shown(url: str) -> N
     assert "hunter2" not in str(caught.value)
 
 
-async def test_postgresql_gets_an_upsert_of_its_own() -> None:
-    """A conflict changes the row, in the words that PostgreSQL has for it."""
-    engine = sa.create_mock_engine("postgresql+asyncpg://", executor=lambda *_: None)
-    directory = Directory(engine)  # type: ignore[arg-type]  # nothing is executed
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgresql() as url:
+        if url is None:
+            pytest.skip("PostgreSQL is not installed here")
+        yield url
 
-    statement = directory._upsert([make("ana")]).compile(dialect=postgresql.dialect())
 
-    assert "ON CONFLICT (tenant_id, approver_id) DO UPDATE SET name = excluded.name" in str(statement)
+@pytest.mark.xdist_group("postgresql")
+async def test_postgresql_does_all_of_it(server: str) -> None:
+    """The statements that SQLite has in words of its own: the table, the upsert, pairs of keys, a deletion."""
+    async with open_directory(ApprovalSettings(database_url=server)) as directory:
+        created = await directory.save(make(f"a{number}") for number in range(700))
+        changed = await directory.save([make("a1", name="x'; --"), make("a2"), make("b", tenant_id="other")])
+        found = await directory.find("acme", ["a1", "a2", "b"])
+        removed = await directory.remove("acme", ["a1", "b"])
+        left = await directory.all()
+
+    assert created.created == 700
+    assert (changed.created, changed.updated, changed.unchanged) == (1, 1, 1)
+    assert found == {"a1": make("a1", name="x'; --"), "a2": make("a2")}
+    assert (removed, len(left)) == (1, 700)
+
+
+@pytest.mark.xdist_group("postgresql")
+async def test_postgresql_workers_that_start_together_make_one_table(server: str) -> None:
+    """CREATE TABLE IF NOT EXISTS can fail there, when two do it at the same moment."""
+    async with open_directory(ApprovalSettings(database_url=server)) as directory:
+        await directory.save([])
+        async with directory._engine.begin() as connection:
+            await connection.execute(sa.text("DROP TABLE jobrunner_approvers"))
+
+    async def use(number: int) -> int:
+        async with open_directory(ApprovalSettings(database_url=server)) as directory:
+            return (await directory.save([make(f"a{number}")])).created
+
+    assert await asyncio.gather(*(use(number) for number in range(8))) == [1] * 8
+
+
+@pytest.mark.xdist_group("postgresql")
+async def test_postgresql_that_is_away_is_one_line(tmp_path: Path) -> None:
+    """A job is then tried again."""
+    url = f"postgresql://u:hunter2@/db?host={tmp_path}"
+    async with open_directory(ApprovalSettings(database_url=url)) as directory:
+        with pytest.raises(DirectoryError, match="JOBRUNNER_APPROVAL_DATABASE_URL") as caught:
+            await directory.find("acme", ["ana"])
+
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)

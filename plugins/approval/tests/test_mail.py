@@ -98,7 +98,7 @@ def test_mail_has_plain_text_and_html_of_the_same_content() -> None:
     assert message.get_content_type() == "multipart/alternative"
     for text in (part(mail, "plain"), tags.text):
         assert "Hello Ana," in text
-        assert "the post post-1 of the brand brand-1 waits for your approval" in text
+        assert "The post post-1 of the brand brand-1 waits for your approval" in text
         assert "2026-12-24 18:00 UTC+01:00" in text
         assert "Please look.\nIt is urgent." in text
     link = "https://app.example.com/acme/posts?post=post-1&as=ana"
@@ -188,7 +188,7 @@ def test_notice_without_anything_optional_is_short() -> None:
     mail = mail_for(make_payload(), make_approver(name=""), url="")
 
     assert part(mail, "plain") == (
-        "Hello,\n\nthe post post-1 of the brand brand-1 waits for your approval.\n"
+        "Hello,\n\nThe post post-1 of the brand brand-1 waits for your approval.\n"
     )
     assert "href" not in part(mail, "html")
 

@@ -14,7 +14,7 @@ from jobrunner_approval.failures import BlockedError, LostError, RefusedError, T
 from jobrunner_approval.mail import Mail
 from jobrunner_approval.mailer import Mailer
 from jobrunner_sandbox import SandboxServer
-from jobrunner_sandbox.services.smtp import SmtpService
+from jobrunner_sandbox.mail_server import MailServer
 
 EHLO = "250 there"
 OK = "250 ok"
@@ -93,12 +93,9 @@ async def test_server_without_starttls_gets_no_mail_in_clear() -> None:
 async def test_smtps_is_encrypted_from_the_first_byte(server_tls: ssl.SSLContext, ca_file: str) -> None:
     """Port 465; there is nothing in clear to strike out."""
     async with SandboxServer() as sandbox:
-        service: SmtpService = sandbox._sandbox.smtp
-        async with await asyncio.start_server(service.serve, "127.0.0.1", 0, ssl=server_tls) as server:
-            port = server.sockets[0].getsockname()[1]
-            settings = ApprovalSettings(smtp_url=f"smtps://127.0.0.1:{port}", smtp_ca=ca_file)
-            assert await deliver(settings) == [None]
-            (untrusted,) = await deliver(ApprovalSettings(smtp_url=f"smtps://127.0.0.1:{port}"))
+        async with MailServer(sandbox._sandbox.smtp, implicit_tls=server_tls) as server:
+            assert await deliver(ApprovalSettings(smtp_url=server.url, smtp_ca=ca_file)) == [None]
+            (untrusted,) = await deliver(ApprovalSettings(smtp_url=server.url))
 
         assert isinstance(untrusted, BlockedError)
         assert untrusted.setting == "JOBRUNNER_APPROVAL_SMTP_CA"

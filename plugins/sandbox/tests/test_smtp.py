@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import smtplib
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 
 import pytest
+import trustme
 
 from jobrunner_sandbox import Behaviour, SandboxServer
 
@@ -146,6 +148,26 @@ def test_login_is_known_and_a_revoked_password_refused(
     client.send_message(make_mail())
 
     assert sandbox.mails[0].user == "ana"
+
+
+def test_starttls_forgets_what_was_said_in_clear() -> None:
+    """A login before it would count for what a man in the middle said (RFC 3207, section 4.2)."""
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    with SandboxServer.in_thread(smtp_tls=tls) as server:
+        host, port = server.services()["smtp"].removeprefix("smtp://").split(":")
+        with smtplib.SMTP(host, int(port), timeout=20) as client:
+            client.login("eve", "any")
+            client.starttls(context=trusting)
+            client.send_message(make_mail())
+            offered_again = client.has_extn("starttls")
+
+        (mail,) = server.mails
+    assert (mail.encrypted, mail.user, offered_again) == (True, "", False)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from jobrunner import PluginError
 from jobrunner_analytics.failures import clip
 
 VARIABLE = "JOBRUNNER_ANALYTICS_DATABASE_URL"
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 BATCH = 500
 """Rows a statement: far below the parameters that either database takes."""
 

@@ -6,7 +6,8 @@ but by the operator who lists all.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 
@@ -23,7 +24,7 @@ from jobrunner_approval.settings import ApprovalSettings
 
 VARIABLE = "JOBRUNNER_APPROVAL_DATABASE_URL"
 
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 
 LOCK_WAIT_S = 30.0
 """Seconds that SQLite waits for another process that writes, such as an import."""
@@ -198,12 +199,19 @@ async def open_directory(settings: ApprovalSettings) -> AsyncIterator[Directory]
         ) from None
     except ModuleNotFoundError as error:
         raise SettingsError(
-            VARIABLE, f"{error.name} is not installed: pip install 'jobrunner-approval[postgresql]'"
+            VARIABLE, f"{error.name} is not installed: pip install 'jobrunner-approval[postgres]'"
         ) from None
+    if driver == DRIVERS["sqlite"]:
+        sa.event.listen(engine.sync_engine, "do_connect", _open_once)
     try:
         yield Directory(engine)
     finally:
         await engine.dispose()
+
+
+def _open_once(_: object, __: object, args: Sequence[str], options: Mapping[str, object]) -> None:
+    """Open the file first without aiosqlite, whose thread writes a traceback where it cannot be opened."""
+    sqlite3.connect(*args, **options).close()  # type: ignore[call-overload]  # what the dialect has made of the address
 
 
 def _approver(row: sa.Row[tuple[object, ...]]) -> Approver:

@@ -20,7 +20,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
 ApproverId = Annotated[str, Meta(min_length=1, max_length=128, pattern=ONE_LINE)]
 
 MOST_MESSAGE = 2000
-"""Characters of the message: with all that stands around it, it fits into one WhatsApp message."""
+"""Characters of the message: half of what a WhatsApp message takes, which leaves room for what stands around it."""
 
 
 class ApprovalNotify(

@@ -52,7 +52,7 @@ def word(payload: ApprovalNotify, approver: Approver, *, review_url: str) -> Wor
     post, brand = _line(payload.post_id), _line(payload.brand_id)
     subject = f"Approval needed: {post} of {brand}"
     greeting = f"Hello {_line(approver.name)}," if approver.name.strip() else "Hello,"
-    request = f"the post {post} of the brand {brand} waits for your approval"
+    request = f"The post {post} of the brand {brand} waits for your approval"
     request += f", by {_moment(payload.due_date)}." if payload.due_date else "."
     message = _body(payload.message or "")
     link = _link(review_url, payload, approver)
