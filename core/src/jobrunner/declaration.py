@@ -28,6 +28,8 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     timeout: float = 3600.0
     lease: float = 30.0
     max_attempts: int = 8
+    max_active: int = 0
+    max_active_per_tenant: int = 0
     max_waiting: int = 0
     max_payload: int = MAX_PAYLOAD
 
@@ -48,6 +50,8 @@ def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurren
         timeout=queue.timeout,
         lease=queue.lease,
         max_attempts=queue.retry.max_attempts,
+        max_active=queue.max_active or 0,
+        max_active_per_tenant=queue.max_active_per_tenant or 0,
         max_waiting=queue.max_waiting or 0,
         max_payload=queue.max_payload,
     )

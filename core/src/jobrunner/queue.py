@@ -61,7 +61,8 @@ class Queue:
         version: The payload's version, 1 or more.
         upgrades: For each older version, a function from its plain payload to the next version's.
         max_active: Jobs at once over all workers; None is unbounded.
-        max_waiting: Jobs waiting and delayed, past which the queue refuses; None is unbounded.
+        max_active_per_tenant: The same for the jobs of one tenant; what is over is held, and others go on.
+        max_waiting: Jobs waiting, delayed and held, past which the queue refuses; None is unbounded.
         max_payload: Bytes of an encoded payload.
         max_result: Bytes of an encoded result.
 
@@ -92,6 +93,7 @@ class Queue:
         version: int = 1,
         upgrades: Mapping[int, Upgrade] | None = None,
         max_active: int | None = None,
+        max_active_per_tenant: int | None = None,
         max_waiting: int | None = None,
         max_payload: int = MAX_PAYLOAD,
         max_result: int = MAX_RESULT,
@@ -119,12 +121,9 @@ class Queue:
         self.idempotency = self._within("idempotency", idempotency, 0, 30 * 86_400)
         self.version = self._within("version", version, 1, 1_000_000)
         self.upgrades = self._upgrades(upgrades or {})
-        self.max_active = (
-            max_active if max_active is None else self._within("max_active", max_active, 1, 10**9)
-        )
-        self.max_waiting = (
-            max_waiting if max_waiting is None else self._within("max_waiting", max_waiting, 1, 10**9)
-        )
+        self.max_active = self._bound("max_active", max_active)
+        self.max_active_per_tenant = self._bound("max_active_per_tenant", max_active_per_tenant)
+        self.max_waiting = self._bound("max_waiting", max_waiting)
         self.max_payload = self._within("max_payload", max_payload, 2, 64 << 20)
         self.max_result = self._within("max_result", max_result, 2, 64 << 20)
         self.has_secrets = has_secrets(payload)
@@ -151,6 +150,9 @@ class Queue:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise ValueError(f"queue {self.name}: {name} is {low:g} to {high:g}, not {value!r}")
         return value
+
+    def _bound(self, name: str, value: int | None) -> int | None:
+        return value if value is None else self._within(name, value, 1, 10**9)
 
     def _executor(self, handler: Handler, executor: Executor | None) -> Executor:
         if not callable(handler):

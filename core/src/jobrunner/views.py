@@ -18,6 +18,7 @@ from jobrunner.record import (
     AttemptError,
     Counts,
     Crash,
+    Entry,
     Note,
     Record,
     Result,
@@ -49,6 +50,8 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     plugin: str = ""
     priority: int = 0
     concurrency: int = 0
+    held: int = 0
+    """Those of `parked` that are held for their tenants."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -106,6 +109,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     lease_until: int | None = None
     worker: str = ""
     cancel_reason: str = ""
+    reason: str = ""
+    """For a parked job: why it is held back."""
     version: int = 1
     headers: dict[str, str] = {}
     payload: object = None
@@ -128,22 +133,30 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     score_at: int | None
     """When it is due, when its lease ends, or when it ended; null while it waits."""
     last_error: str = ""
+    reason: str = ""
+    """For a parked job: why it is held back."""
     cursor: str = ""
     """The job's place in the list, for the page that begins after it."""
 
 
 def job_view(
-    queue_name: str, job_id: str, found: Found, queue: Queue | None, *, reveal: bool = False
+    queue_name: str,
+    job_id: str,
+    found: Found,
+    queue: Queue | None,
+    *,
+    reveal: bool = False,
+    held: str = "",
 ) -> JobView:
-    """A job as it may be seen; `reveal` as in `masked_payload`."""
+    """A job as it may be seen; `reveal` as in `masked_payload`, `held` says why its tenant's jobs are."""
     record = decode_record(found.record or b'[0,0,"",0,null]')
     counts = decode_counts(found.attempts)
     score = int(next(iter(found.scores.values()), 0))
     state = found.state
     under_way = _under_way(state)
     lease = (found.lease or b"").decode("utf-8", "replace")
-    held, _, reason = lease.partition("\n")
-    holder = held.split(" ")
+    words, _, reason = lease.partition("\n")
+    holder = words.split(" ")
     journal = decode_journal(found.journal)
     results = [d.entry for d in journal if isinstance(d.entry, Result)]
     progress, message = _progress(found.progress)
@@ -162,6 +175,7 @@ def job_view(
         lease_until=score if state is State.ACTIVE else None,
         worker=holder[2] if len(holder) > 2 else "",
         cancel_reason=reason,
+        reason=held or (_parked_for([d.entry for d in journal]) if state is State.PARKED else ""),
         version=record.version,
         headers=record.headers or {},
         payload=masked_payload(record, queue, reveal=reveal),
@@ -174,9 +188,16 @@ def job_view(
 
 
 def job_summary(
-    job_id: str, state: State, score: float, raw: bytes | None, runs: bytes | None, journal: bytes | None
+    job_id: str,
+    state: State,
+    score: float,
+    raw: bytes | None,
+    runs: bytes | None,
+    journal: bytes | None,
+    *,
+    held: str = "",
 ) -> JobSummary:
-    """A job as a list has it."""
+    """A job as a list has it; `held` says why its tenant's jobs are."""
     record = decode_record(raw or b'[0,0,"",0,null]')
     counts: Counts = decode_counts(runs)
     entries = [d.entry for d in decode_journal(journal)]
@@ -190,10 +211,16 @@ def job_summary(
         priority=record.priority,
         attempt=counts.errors + _under_way(state),
         enqueued_at=record.at_ms,
-        score_at=None if state is State.WAITING else int(score),
+        score_at=None if state is State.WAITING or score < 0 else int(score),
         last_error=error,
+        reason=held or (_parked_for(entries) if state is State.PARKED else ""),
         cursor=f"{score:.0f}:{job_id}",
     )
+
+
+def _parked_for(entries: Sequence[Entry]) -> str:
+    last = entries[-1] if entries else None
+    return last.reason if isinstance(last, Note) else ""
 
 
 def _under_way(state: State | None) -> int:
@@ -261,6 +288,7 @@ def queue_stats(
         plugin=plugin,
         priority=priority,
         concurrency=concurrency,
+        held=counts.held,
     )
 
 

@@ -28,6 +28,7 @@ def test_the_random_calls_meet_every_rule(real_server):
         "seen",
         "free again",
     }
+    wanted |= {"held", "ran from held", "turns in steps"}
     wanted |= {"cancelled instead", "steps full", "logs full", "trimmed"}
     wanted |= {"recovered: delayed", "recovered: failed", "recovered: cancelled"}
     assert wanted <= model.met, wanted - model.met

@@ -88,6 +88,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     lease_ms: int
     promote: int = 100
     max_active: int = 0
+    max_active_per_tenant: int = 0
     keep: int = 1000
     own_ms: int = 120_000
     chosen_ms: int = 86_400_000
@@ -153,7 +154,11 @@ class Noted(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Jobs by state at one moment; `oldest_ms` is the age of the first in line, -1 if none waits."""
+    """Jobs by state at one moment; `oldest_ms` is the age of the first in line, -1 if none waits.
+
+    `held` are those of `parked` that are held for their tenants, and `coming` the tenants of those that go on by
+    themselves.
+    """
 
     waiting: int
     delayed: int
@@ -164,6 +169,8 @@ class Counts(msgspec.Struct, frozen=True):
     parked: int
     paused: bool
     oldest_ms: int
+    held: int = 0
+    coming: int = 0
 
     def of(self, state: State) -> int:
         """The jobs of one state."""
@@ -187,7 +194,8 @@ def exchange(keys: QueueKeys, request: Exchange) -> Call[Exchanged]:
     """Settle a batch, line up what is due, reserve up to `want` jobs. Sent again, it answers the same."""
     args: list[object] = [
         *(request.consumer, request.serial, request.nonce, request.want, request.lease_ms, request.promote),
-        *(request.max_active, request.keep, request.own_ms, request.chosen_ms, len(request.counters)),
+        *(request.max_active, request.keep, request.own_ms, request.chosen_ms),
+        *(request.max_active_per_tenant, len(request.counters)),
     ]
     for name, count in request.counters.items():
         args += (name, count)
@@ -265,6 +273,19 @@ def prune(keys: QueueKeys, limit: int) -> Call[int]:
 def counts(keys: QueueKeys) -> Call[Counts]:
     """Jobs by state, at one moment."""
     return _call("counts", keys, [], _counts)
+
+
+def limit(keys: QueueKeys, fields: Mapping[str, object]) -> Call[int]:
+    """Set what operators say of a queue or its tenants; an empty value clears. How many fields changed in kind."""
+    args: list[object] = []
+    for field, value in fields.items():
+        args += (field, value)
+    return _call("limit", keys, args, _int)
+
+
+def turn(keys: QueueKeys, start: str = "", limit: int = MAX_BY_HAND, *, max_active: int = 0) -> Call[str]:
+    """Give a turn to up to `limit` tenants with held jobs that may start some; where to go on, empty at the end."""
+    return _call("turn", keys, [start, limit, max_active], _text)
 
 
 def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:
@@ -366,7 +387,12 @@ def _noted(reply: object) -> Noted:
 
 def _counts(reply: object) -> Counts:
     assert isinstance(reply, list)
-    waiting, delayed, active, completed, failed, cancelled, parked, paused, oldest_ms = [
-        _int(part) for part in reply
-    ]
-    return Counts(waiting, delayed, active, completed, failed, cancelled, parked, bool(paused), oldest_ms)
+    waiting, delayed, active, completed, failed, cancelled, parked, *rest = [_int(part) for part in reply]
+    paused, oldest_ms, held, coming = rest
+    return Counts(
+        *(waiting, delayed, active, completed, failed, cancelled, parked),
+        bool(paused),
+        oldest_ms,
+        held,
+        coming,
+    )

@@ -23,7 +23,9 @@ PARTS = (
     "done",  # zset: id -> ended, ms
     "dead",  # zset: id -> ended, ms
     "cancelled",  # zset: id -> ended, ms
-    "parked",  # zset: id -> since, ms
+    "parked",  # zset: id -> since, ms; minus its order where it is held for its tenant
+    "held",  # zset: tenant, order and id of a job whose tenant may start none now
+    "turns",  # zset: tenant that has held jobs and may start one -> its place in line
     "seen",  # zset: id that was trimmed -> until when it is remembered, ms
     "share",  # zset: band and tenant -> its last tag
     "wake",  # list: at most one token

@@ -253,6 +253,7 @@ class Consumer:
             want=want,
             lease_ms=int(queue.lease * 1000),
             max_active=queue.max_active or 0,
+            max_active_per_tenant=queue.max_active_per_tenant or 0,
             keep=self.keep,
             chosen_ms=int(queue.idempotency * 1000),
             counters=self._pace.take_counters(),

@@ -1,18 +1,18 @@
 -- enqueue: take in a batch of jobs, all or nothing. An id that is there already, or was lately, is never doubled.
 --
--- KEYS     jobs wait later seen share wake stats tally meta
--- ARGV     1 max_waiting: jobs waiting and delayed that the queue takes, 0 for any number
+-- KEYS     jobs wait later seen share wake stats tally meta held parked turns
+-- ARGV     1 max_waiting: jobs waiting, delayed and held that the queue takes, 0 for any number
 --          then a job: id, when, record; 1 to 300 jobs. `when` is 0 for now, a number of ms from now, or `@` and a
 --          time in ms. A record is a JSON array without its opening: `priority,"tenant",version,payload ...]`,
 --          priority 0-100; it is stored with `[` and the server's time in ms before it
 -- Returns  {'ok', ids that were there with the same record or fingerprint}, {'conflict', ids that were there with
---          another one}, or {'full', jobs waiting and delayed}; nothing is written in the last two cases
+--          another one}, or {'full', jobs waiting, delayed and held}; nothing is written in the last two cases
 --
 -- It is the one script whose cost a producer waits for, so it counts in one place only and adds no event.
 -- Its first write needs memory, so a full Redis refuses it before anything is changed (OOM).
--- uses: time order tally
+-- uses: time order tally held admit
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], seen = KEYS[4], share = KEYS[5], wake = KEYS[6],
-  stats = KEYS[7], tally = KEYS[8], meta = KEYS[9]}
+  stats = KEYS[7], tally = KEYS[8], meta = KEYS[9], held = KEYS[10], parked = KEYS[11], turns = KEYS[12]}
 local opening = '[' .. stamp .. ','
 local ids = {}
 for at = 2, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
@@ -56,10 +56,11 @@ end
 local fresh = #jobs / 2
 if #other > 0 then return {'conflict', other} end
 if fresh == 0 then return {'ok', same} end
-local meta = call('HMGET', keys.meta, 'weights', 'max_waiting')
+local meta = call('HMGET', keys.meta, 'weights', 'max_waiting', 'rules', 'holding')
+keys.limited = meta[3] or meta[4]
 local most = tonumber(meta[2] or ARGV[1])
 if most > 0 then
-  local waiting = call('ZCARD', keys.wait) + call('ZCARD', keys.later)
+  local waiting = call('ZCARD', keys.wait) + call('ZCARD', keys.later) + (meta[4] and call('ZCARD', keys.held) or 0)
   if waiting + fresh > most then return {'full', waiting} end
 end
 
@@ -69,11 +70,11 @@ if soonest then
   sooner = not first or soonest < tonumber(first)
 end
 -- Lists come before records: if a list is not ours this ends here, and leaves no record without a place.
-if #ready > 0 then line_up(keys, meta[1], ready, heads) end
+local in_line = #ready > 0 and admit(keys, meta[1], ready, heads) or 0
 if #later > 0 then call('ZADD', keys.later, unpack(later)) end
 call('HSET', keys.jobs, unpack(jobs))
 -- One token wakes one consumer; it is also told of a delayed job that is due before all others.
-if (#ready > 0 or sooner) and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end
+if (in_line > 0 or sooner) and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end
 write_tally(keys.tally)
 call('HINCRBY', keys.stats, 'enqueued', fresh)
 return {'ok', same}
