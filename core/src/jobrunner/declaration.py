@@ -30,6 +30,9 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     max_attempts: int = 8
     max_active: int = 0
     max_active_per_tenant: int = 0
+    rate_limit: str = "0"
+    """Jobs, ms and burst; `0` is any number."""
+    rate_limit_per_tenant: str = "0"
     max_waiting: int = 0
     max_payload: int = MAX_PAYLOAD
 
@@ -52,6 +55,8 @@ def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurren
         max_attempts=queue.retry.max_attempts,
         max_active=queue.max_active or 0,
         max_active_per_tenant=queue.max_active_per_tenant or 0,
+        rate_limit=queue.rate_limit.stored if queue.rate_limit else "0",
+        rate_limit_per_tenant=queue.rate_limit_per_tenant.stored if queue.rate_limit_per_tenant else "0",
         max_waiting=queue.max_waiting or 0,
         max_payload=queue.max_payload,
     )

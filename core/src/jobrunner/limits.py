@@ -48,17 +48,18 @@ class Limits:
         await self._store.run(calls.limit(keys, fields))
         await self.look_again(queue)
 
-    async def look_again(self, queue: str, *, max_active: int = 0) -> None:
+    async def look_again(self, queue: str, *, max_active: int = 0, rate: str = "0") -> None:
         """Give a turn to every tenant with held jobs that may start some, a bounded number a step.
 
         Args:
             queue: The queue.
             max_active: What the queue declares for each tenant. 0 gives turns too freely, and an exchange takes them away.
+            rate: The same of its rate.
         """
-        keys = self._store.keys(queue)
-        start = await self._store.run(calls.turn(keys, max_active=max_active))
-        while start:
-            start = await self._store.run(calls.turn(keys, start, max_active=max_active))
+        keys, start, is_first = self._store.keys(queue), "", True
+        while start or is_first:
+            start = await self._store.run(calls.turn(keys, start, max_active=max_active, rate=rate))
+            is_first = False
 
     async def why_held(self, queue: str, tenant: str, declared: Declaration) -> str:
         """Why the jobs of a tenant are held now, in plain words."""
@@ -74,6 +75,11 @@ class Limits:
         if 0 < most <= active:
             what = "1 job at a time" if most == 1 else f"{most:,} jobs at once"
             return f"tenant {tenant} may run {what}, and does"
+        ripe = await self._store.run(calls.command("ZSCORE", keys["refill"], tenant))
+        if isinstance(ripe, bytes):
+            now_ms = await self._store.run(calls.server_ms())
+            wait_s = max(0.0, float(ripe) - now_ms) / 1000
+            return f"tenant {tenant} has used up its rate, and starts the next in {wait_s:.1f} s"
         return f"tenant {tenant} had come to a limit, and its turn comes again"
 
 

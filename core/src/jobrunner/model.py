@@ -40,6 +40,38 @@ class State(StrEnum):
         return self in (State.COMPLETED, State.FAILED, State.CANCELLED)
 
 
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs may start in a time, over all workers: a bucket that fills evenly.
+
+    In the long run `jobs` start in each `per_seconds`, and in any such span `jobs + burst - 1` at the most. `burst=1`
+    spaces them evenly and so never lets more than `jobs` start in any span.
+
+    Args:
+        jobs: 1 to 1,000,000.
+        per_seconds: 0.001 to 30 days.
+        burst: How many may start at once after a while of quiet, 1 to `jobs`; None is `jobs`.
+
+    Source: the generic cell rate algorithm of ITU-T I.371, with the time in ms.
+    """
+
+    jobs: int
+    per_seconds: float
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.jobs) is not int or not 1 <= self.jobs <= 1_000_000:
+            raise ValueError(f"RateLimit: jobs is 1 to 1000000, not {self.jobs!r}")
+        if not 0.001 <= self.per_seconds <= 30 * DAY_S:
+            raise ValueError(f"RateLimit: per_seconds is 0.001 to 30 days, not {self.per_seconds!r}")
+        if self.burst is not None and not 1 <= self.burst <= self.jobs:
+            raise ValueError(f"RateLimit: burst is 1 to jobs ({self.jobs}), not {self.burst!r}")
+
+    @property
+    def stored(self) -> str:
+        """As the scripts take it: jobs, ms, burst."""
+        return f"{self.jobs} {round(self.per_seconds * 1000)} {self.burst or self.jobs}"
+
+
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often a job is tried, and how long it waits in between: exponential backoff with full jitter.
 

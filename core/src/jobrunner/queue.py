@@ -24,6 +24,7 @@ from jobrunner.model import (
     MAX_PRIORITY,
     MAX_RESULT,
     Keep,
+    RateLimit,
     RetryPolicy,
 )
 from jobrunner.names import check_queue
@@ -62,6 +63,8 @@ class Queue:
         upgrades: For each older version, a function from its plain payload to the next version's.
         max_active: Jobs at once over all workers; None is unbounded.
         max_active_per_tenant: The same for the jobs of one tenant; what is over is held, and others go on.
+        rate_limit: How many jobs may start in a time, over all workers; None is any number.
+        rate_limit_per_tenant: The same for the jobs of one tenant; what is over is held, and others go on.
         max_waiting: Jobs waiting, delayed and held, past which the queue refuses; None is unbounded.
         max_payload: Bytes of an encoded payload.
         max_result: Bytes of an encoded result.
@@ -94,6 +97,8 @@ class Queue:
         upgrades: Mapping[int, Upgrade] | None = None,
         max_active: int | None = None,
         max_active_per_tenant: int | None = None,
+        rate_limit: RateLimit | None = None,
+        rate_limit_per_tenant: RateLimit | None = None,
         max_waiting: int | None = None,
         max_payload: int = MAX_PAYLOAD,
         max_result: int = MAX_RESULT,
@@ -123,6 +128,8 @@ class Queue:
         self.upgrades = self._upgrades(upgrades or {})
         self.max_active = self._bound("max_active", max_active)
         self.max_active_per_tenant = self._bound("max_active_per_tenant", max_active_per_tenant)
+        self.rate_limit = self._rate("rate_limit", rate_limit)
+        self.rate_limit_per_tenant = self._rate("rate_limit_per_tenant", rate_limit_per_tenant)
         self.max_waiting = self._bound("max_waiting", max_waiting)
         self.max_payload = self._within("max_payload", max_payload, 2, 64 << 20)
         self.max_result = self._within("max_result", max_result, 2, 64 << 20)
@@ -149,6 +156,11 @@ class Queue:
     def _within(self, name: str, value: N, low: float, high: float) -> N:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise ValueError(f"queue {self.name}: {name} is {low:g} to {high:g}, not {value!r}")
+        return value
+
+    def _rate(self, name: str, value: RateLimit | None) -> RateLimit | None:
+        if value is not None and not isinstance(value, RateLimit):
+            raise ValueError(f"queue {self.name}: {name} is a RateLimit, not {value!r}")
         return value
 
     def _bound(self, name: str, value: int | None) -> int | None:

@@ -37,6 +37,8 @@ class Expected:
         self.paused = False
         self.most = 0  # jobs at once of a tenant, as the queue declares it
         self.paused_tenants, self.most_of = set(), {}
+        self.rate = self.rate_each = None  # jobs, ms, burst
+        self.full = {}  # tenant, or * -> when its bucket is full
         self.met = set()
 
     def look(self):
@@ -84,10 +86,31 @@ class Expected:
             most, active = self.most_of.get(tenant, self.most), self.active_of(tenant)
             if tenant in self.paused_tenants:
                 ready = []
-            elif tenant and most:
-                ready = ready[: max(0, most - active)]
+            elif tenant:
+                ready = ready[: max(0, most - active)] if most else ready
+                ready = ready[: self.tokens(tenant, self.rate_each)]
             bands += ready
-        return sorted(bands, reverse=True)
+        return sorted(bands, reverse=True)[: self.tokens("*", self.rate)]
+
+    def tokens(self, name, rate):
+        """How many may start by a rate."""
+        if rate is None:
+            return 10**6
+        jobs, ms, burst = rate
+        full = max(self.full.get(name, 0), self.bench.now)
+        return int((self.bench.now + ms / jobs * burst - full + 0.002) / (ms / jobs))
+
+    def spend(self, name, rate):
+        if rate is not None:
+            self.full[name] = max(self.full.get(name, 0), self.bench.now) + rate[1] / rate[0]
+
+    def can_wait(self):
+        """Whether jobs are there that only the queue's rate keeps from starting."""
+        return any(self.jobs[name].place == "waiting" for name in self.jobs)
+
+    def out_of_rate(self):
+        """Tenants with jobs that only their own rate keeps from starting."""
+        return {t for _, t in self.lined if t and self._ready(t) and self.tokens(t, self.rate_each) < 1}
 
     def active_of(self, tenant):
         return sum(known.lease is not None for known in self.jobs.values() if known.tenant == tenant)

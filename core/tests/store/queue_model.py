@@ -44,6 +44,8 @@ class Model(Expected):
         super().__init__(bench)
         self.chance = random.Random(seed)
         self.most = self.chance.choice((0, 2))
+        self.rate = self.chance.choice((None, None, (20, 1000, 5)))
+        self.rate_each = self.chance.choice((None, (6, 1000, 2)))
 
     def run(self, steps, *, compare_each=1):
         """Make random calls, and compare the whole state."""
@@ -113,6 +115,8 @@ class Model(Expected):
             keep=self.chance.choice((1000, 1000, 5)),
             own_ms=OWN_MS,
             max_active_per_tenant=self.most,
+            rate="{} {} {}".format(*self.rate or (0, 0, 0)),
+            rate_per_tenant="{} {} {}".format(*self.rate_each) if self.rate_each else "0",
         )
         ordered = [one for one in settle if len(one) == 2] + [one for one in settle if len(one) > 2]
         self.apart = {tenant for tenant in TENANTS if self.held_of(tenant)}
@@ -195,6 +199,7 @@ class Model(Expected):
 
     def _reserved(self, worker, request, answer):
         best = [] if self.paused else self.can_run()
+        self.met |= {"rate of a tenant"} if self.out_of_rate() else set()
         taken = [one.id for one in answer.jobs]
         assert len(taken) == min(request.want, len(best))
         assert [self.jobs[name].band for name in taken] == best[: len(taken)], "a higher priority goes first"
@@ -205,6 +210,12 @@ class Model(Expected):
             self.met |= {"ran from held"} if known.place == "held" else set()
             self.move(one.id, "active")
             known.lease = [request.nonce, worker, self.bench.now + LEASE, False]
+            self.spend("*", self.rate)
+            if known.tenant:
+                self.spend(known.tenant, self.rate_each)
+        if self.tokens("*", self.rate) < 1 and not self.paused and self.can_wait():
+            assert 0 <= answer.due_ms <= self.rate[1] / self.rate[0] + 1
+            self.met.add("rate")
         self.stats["started"] += len(taken)
         if len(best) > len(taken):
             assert self.token(), "jobs that are left wake the next consumer"
@@ -217,6 +228,7 @@ class Model(Expected):
             known = self.jobs[name]
             if known.place == "waiting":
                 is_limited = known.tenant in self.paused_tenants or self.most_of.get(known.tenant, self.most)
+                is_limited = is_limited or self.rate_each
                 assert known.tenant
                 assert is_limited or known.tenant in self.apart
                 known.place = "held"
@@ -390,5 +402,7 @@ class Model(Expected):
         if self.chance.random() < 0.7:
             return
         expired = [name for name, (*_, until) in self.seen.items() if until <= self.bench.now]
-        assert self.bench.run(calls.prune(self.bench.keys, 1000)) == len(expired)
+        full = [name for name, at in self.full.items() if at <= self.bench.now]
+        assert self.bench.run(calls.prune(self.bench.keys, 1000)) == max(len(expired), len(full))
+        self.full = {name: at for name, at in self.full.items() if name not in full}
         self.seen = {name: kept for name, kept in self.seen.items() if name not in expired}

@@ -78,7 +78,12 @@ def test_header_of_a_script_names_the_parts_that_it_uses():
         "tally": "tally write_tally",
     }
     made |= {"order": "head_of tenant_of line_up", "news": "tell", "journal": "add_lines", "forget": "forget"}
-    made |= {"held": "first_held hold give_turn", "unhold": "unhold", "admit": "admit", "limits": "blocked"}
+    made |= {
+        "held": "first_held hold give_turn",
+        "unhold": "unhold",
+        "admit": "admit",
+        "limits": "blocked bucket",
+    }
     needs = {"held": {"order"}, "admit": {"order", "tally", "held"}, "limits": {"tally"}}
     for name in SCRIPT_KEYS:
         own = source(name)

@@ -5,10 +5,11 @@ import os
 import sys
 from collections import Counter
 
-from jobrunner import Client, State
+from jobrunner import Client, RateLimit, State
 from jobrunner.admin import Admin
 from jobrunner.events import JobStarted
 from jobrunner.plugins import Plugins, load
+from jobrunner.store import calls
 from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_store
 
@@ -142,3 +143,44 @@ async def test_slots_of_a_worker_that_was_killed_are_used_again(at_work, store_u
         async with at_work(file=file):
             assert set(await results(behind)) == {os.getpid()}
             await admin.cancel("task.do", [one.id for one in held], "the test is over")
+
+
+def most_in(times_ms, span_ms):
+    """The most events in any span of a length."""
+    return max(sum(begin <= at < begin + span_ms for at in times_ms) for begin in times_ms)
+
+
+async def reserved_ms(client, queue="task.do"):
+    """When each job was reserved, by the store's clock: from the queue's own event stream."""
+    entries = await client.store.run(
+        calls.plain(["XRANGE", client.store.keys(queue)["events"], "-", "+"], lambda reply: reply)
+    )
+    times = []
+    for entry_id, flat in entries:
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        times += [int(entry_id.split(b"-")[0])] * int(fields.get(b"started", 0))
+    return times
+
+
+async def test_rate_of_a_queue_holds_over_all_workers(at_work, one_queue):
+    """By the store's clock, in every span of that length, however many workers there are."""
+    queue = one_queue(concurrency=10, rate_limit=RateLimit(jobs=10, per_seconds=0.5, burst=2))
+    async with at_work(queue) as first, at_work(queue):
+        handles = await first.client.enqueue_many("task.do", [{"number": k} for k in range(25)])
+        assert await results(handles) == list(range(25))
+        times = await reserved_ms(first.client)
+        assert len(times) == 25
+        assert most_in(times, 500) <= 11
+        assert max(Counter(times).values()) <= 2
+
+
+async def test_rate_of_a_tenant_holds_and_lets_the_others_go(at_work, one_queue):
+    """And what was held comes to its end with nobody waking anything."""
+    queue = one_queue(concurrency=10, rate_limit_per_tenant=RateLimit(jobs=10, per_seconds=0.5, burst=1))
+    async with at_work(queue) as first, at_work(queue):
+        mine = await first.client.enqueue_many("task.do", [{"number": k} for k in range(12)])
+        other = await first.enqueue(tenantId="t2", number=99)
+        assert await other.result(timeout=20) == 99
+        assert await results(mine) == list(range(12))
+        times = await reserved_ms(first.client)
+        assert most_in(times, 500) <= 11, "ten of one tenant, and the one of the other"

@@ -78,6 +78,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         plain: id, nonce, id, nonce ... of jobs that completed without a result.
+        rate: What the queue may start, `jobs ms burst`, or `0` for any number; `rate_per_tenant` the same for each tenant.
         counters: Increments for the queue's statistics.
     """
 
@@ -89,6 +90,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     promote: int = 100
     max_active: int = 0
     max_active_per_tenant: int = 0
+    rate: str = "0"
+    rate_per_tenant: str = "0"
     keep: int = 1000
     own_ms: int = 120_000
     chosen_ms: int = 86_400_000
@@ -108,7 +111,8 @@ class Reserved(msgspec.Struct, frozen=True, gc=False):
 class Exchanged(msgspec.Struct, frozen=True):
     """What an exchange gave: jobs, settlements refused (id -> verdict), ms to the next delayed job, the server's time.
 
-    `due_ms` is 0 if more are due than were lined up, -1 if none is delayed.
+    `due_ms` is 0 if more are due than were lined up, -1 if none is delayed; it is also the time until a rate allows the
+    next job.
     """
 
     jobs: list[Reserved]
@@ -195,7 +199,7 @@ def exchange(keys: QueueKeys, request: Exchange) -> Call[Exchanged]:
     args: list[object] = [
         *(request.consumer, request.serial, request.nonce, request.want, request.lease_ms, request.promote),
         *(request.max_active, request.keep, request.own_ms, request.chosen_ms),
-        *(request.max_active_per_tenant, len(request.counters)),
+        *(request.max_active_per_tenant, request.rate, request.rate_per_tenant, len(request.counters)),
     ]
     for name, count in request.counters.items():
         args += (name, count)
@@ -266,7 +270,7 @@ def trim(
 
 
 def prune(keys: QueueKeys, limit: int) -> Call[int]:
-    """Forget ids of trimmed jobs that were remembered long enough, up to `limit` (1,000); how many were."""
+    """Forget ids that were remembered long enough, and full buckets, up to `limit` (1,000) each; how many were."""
     return _call("prune", keys, [limit], _int)
 
 
@@ -283,9 +287,11 @@ def limit(keys: QueueKeys, fields: Mapping[str, object]) -> Call[int]:
     return _call("limit", keys, args, _int)
 
 
-def turn(keys: QueueKeys, start: str = "", limit: int = MAX_BY_HAND, *, max_active: int = 0) -> Call[str]:
+def turn(
+    keys: QueueKeys, start: str = "", limit: int = MAX_BY_HAND, *, max_active: int = 0, rate: str = "0"
+) -> Call[str]:
     """Give a turn to up to `limit` tenants with held jobs that may start some; where to go on, empty at the end."""
-    return _call("turn", keys, [start, limit, max_active], _text)
+    return _call("turn", keys, [start, limit, max_active, rate], _text)
 
 
 def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:

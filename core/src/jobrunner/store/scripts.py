@@ -18,7 +18,8 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
         "enqueue": "jobs wait later seen share wake stats tally meta held parked turns",
         "exchange": (
             "jobs wait later active lease attempts state done dead cancelled parked seen "
-            "share wake stats tally meta events steps progress logs held turns memory"
+            "share wake stats tally meta events steps progress logs held turns rates refill "
+            "memory"
         ),
         "extend": "active lease meta",
         "recover": (
@@ -27,18 +28,19 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
         ),
         "note": "active lease steps progress logs",
         "cancel": (
-            "jobs wait later active lease cancelled parked state stats tally events share meta held turns"
+            "jobs wait later active lease cancelled parked state stats tally events share "
+            "meta held turns refill"
         ),
         "retry": "from jobs wait attempts share wake stats tally meta events held parked turns",
         "remove": (
             "jobs lease attempts state steps progress logs seen tally wait later done dead "
-            "cancelled parked share meta held turns"
+            "cancelled parked share meta held turns refill"
         ),
-        "trim": ("list jobs attempts state steps progress logs seen share tally wait meta held turns"),
-        "prune": "seen",
-        "counts": "wait later active done dead cancelled parked meta jobs held turns",
+        "trim": ("list jobs attempts state steps progress logs seen share tally wait meta held turns refill"),
+        "prune": "seen rates",
+        "counts": "wait later active done dead cancelled parked meta jobs held turns refill",
         "limit": "meta",
-        "turn": "wait active held turns share wake tally meta",
+        "turn": "wait active held turns share wake tally meta rates refill",
     }.items()
 }
 """Script -> its keys in order. `from` and `list` stand for a structure that the caller names."""

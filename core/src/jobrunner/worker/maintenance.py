@@ -148,7 +148,10 @@ class Maintenance:
         while await self._store.run(calls.prune(keys, PRUNE_LIMIT)) == PRUNE_LIMIT:
             pass
         await self._unpark(queue)
-        await Limits(self._store).look_again(queue.name, max_active=queue.max_active_per_tenant or 0)
+        rate = queue.rate_limit_per_tenant.stored if queue.rate_limit_per_tenant else "0"
+        await Limits(self._store).look_again(
+            queue.name, max_active=queue.max_active_per_tenant or 0, rate=rate
+        )
 
     async def _trim(self, queue: Queue, state: State, keep: Keep) -> int:
         """Trim one state, a step at a time; the number of jobs that it may keep."""

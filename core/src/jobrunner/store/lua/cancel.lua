@@ -1,12 +1,12 @@
 -- cancel: stop jobs. One that waits is cancelled at once; a running one is asked to stop by a mark in its lease, so the
 -- wish ends with the attempt it was meant for.
 --
--- KEYS     jobs wait later active lease cancelled parked state stats tally events share meta held turns
+-- KEYS     jobs wait later active lease cancelled parked state stats tally events share meta held turns refill
 -- ARGV     1 reason (a line)   2 entry: a line for the journal of those that are cancelled at once   then ids, 1 to 100
 -- Returns  a verdict an id: 'cancelled', 'requested', 'ended' or 'missing'
 -- uses: time order tally unhold news journal
 local keys = {jobs = KEYS[1], lease = KEYS[5], cancelled = KEYS[6], state = KEYS[8], stats = KEYS[9], tally = KEYS[10],
-  events = KEYS[11], share = KEYS[12], meta = KEYS[13], held = KEYS[14], turns = KEYS[15]}
+  events = KEYS[11], share = KEYS[12], meta = KEYS[13], held = KEYS[14], turns = KEYS[15], refill = KEYS[16]}
 local LISTS = {{KEYS[2], 'waiting'}, {KEYS[3], 'delayed'}, {KEYS[7], 'parked'}}
 call('ZREM', KEYS[4], '') -- a first write that needs no memory: what follows then runs in a full Redis too
 local verdicts, done, lines, left = {}, {}, {}, {}

@@ -4,13 +4,13 @@
 -- exchange under way, so its last one is all that is remembered; one from before that is refused (LATE).
 --
 -- KEYS     jobs wait later active lease attempts state done dead cancelled parked seen share wake stats tally meta
---          events steps progress logs held turns
+--          events steps progress logs held turns rates refill
 --          memory: this consumer's last exchange, a small hash that expires after a day
 -- ARGV     1 consumer   2 serial (1, 2, 3 ... of this consumer)   3 nonce (22 characters, new with each serial)
 --          4 want (jobs, 0-250)   5 lease_ms   6 promote (jobs, 0-250)   7 max_active (over all workers, 0: any)
 --          8 keep: jobs of `done`, past which the oldest are forgotten   9 own_ms, 10 chosen_ms: see forget
---          11 max_active_per_tenant (0: any)
---          12 counted, then so many times name, increment: counters of `stats`
+--          11 max_active_per_tenant (0: any)   12 rate, 13 rate_per_tenant: `jobs ms burst`, or 0 for none
+--          14 counted, then so many times name, increment: counters of `stats`
 --          then plain, then so many times id, nonce: completed without a result
 --          then a settlement: id, nonce, outcome, delay_ms, entry; 0-250 with the plain ones. Outcome: complete, retry,
 --          snooze, release, fail, cancel, park, or crash; retry, snooze and crash wait delay_ms; entry is added to the
@@ -18,13 +18,15 @@
 -- Returns  {ids, records, counts, refused, due_ms, now_ms}: counts are nil or 'runs unspent crashes' of the runs before this
 --          one; refused is id, verdict ...: 'already' (applied before, fine), 'stale' (the lease was lost) or
 --          'cancelled' (it was to stop, and retry, snooze, release, park or crash would bring it back: cancelled instead);
---          due_ms is the time to the next delayed job, 0 if more are due, -1 if there is none
+--          due_ms is the time to the next delayed job, or until a rate allows the next one that is there; 0 if more are
+--          due, -1 if there is none
 -- uses: time grace order tally held admit limits news journal forget
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], active = KEYS[4], lease = KEYS[5], attempts = KEYS[6],
   state = KEYS[7], done = KEYS[8], dead = KEYS[9], cancelled = KEYS[10], parked = KEYS[11], seen = KEYS[12],
   share = KEYS[13], wake = KEYS[14], stats = KEYS[15], tally = KEYS[16], meta = KEYS[17], events = KEYS[18],
-  steps = KEYS[19], progress = KEYS[20], logs = KEYS[21], held = KEYS[22], turns = KEYS[23]}
-local MEMORY, DAY_MS = KEYS[24], 86400000
+  steps = KEYS[19], progress = KEYS[20], logs = KEYS[21], held = KEYS[22], turns = KEYS[23],
+  rates = KEYS[24], refill = KEYS[25]}
+local MEMORY, DAY_MS = KEYS[26], 86400000
 -- outcome -> where the job goes, its state there, how the outcome is counted, and what the attempt charges
 local GOES = {
   complete = {keys.done, 'completed', 'completed', {1, 0, 0}}, retry = {keys.later, 'delayed', 'retried', {1, 0, 0}},
@@ -42,14 +44,25 @@ local function count(name, n) news[name] = (news[name] or 0) + n end
 
 call('ZREM', keys.active, '') -- a first write that needs no memory: what follows then runs in a full Redis too
 local meta = call('HMGET', keys.meta, 'tick', 'grace', 'paused', 'weights', 'max_active', 'max_active_per_tenant', 'rules',
-  'holding')
+  'holding', 'rate', 'rate_per_tenant')
 grace_until(keys.meta, lease_ms, meta[1], meta[2])
-local tenant_most = tonumber(meta[6] or ARGV[11])
-keys.limited = meta[7] or meta[8] or tenant_most > 0 -- else nothing below looks at a tenant
+local each = {most = meta[6] or ARGV[11], rate = meta[10] or ARGV[13]} -- what holds for each tenant
+keys.limited = meta[7] or meta[8] or each.most ~= '0' or each.rate ~= '0' -- else nothing below looks at a tenant
+local rate = meta[9] or ARGV[12]
+local pace = rate ~= '0' and bucket(keys, '*', rate) or nil
 
 local function due_ms()
   local first = call('ZRANGE', keys.later, 0, 0, 'WITHSCORES')[2]
   return first and math.max(0, tonumber(first) - now) or -1
+end
+
+-- Where a rate is what keeps jobs from starting, there is something to do once it allows the next.
+local function next_look(due)
+  local soon = pace and meta[3] ~= '1' and tokens(pace) < 1
+    and (call('EXISTS', keys.wait) == 1 or call('EXISTS', keys.turns) == 1) and refill_ms(pace)
+  local ripe = keys.limited and call('ZRANGE', keys.refill, 0, 0, 'WITHSCORES')[2]
+  if ripe then soon = math.min(soon or math.huge, math.max(0, tonumber(ripe) - now)) end
+  return soon and (due < 0 and soon or math.min(due, soon)) or due
 end
 
 -- The same exchange again: what it reserved and is still held, and what it refused.
@@ -63,17 +76,17 @@ local function replay()
       ids[#ids + 1] = id; renewed[#renewed + 1] = lease_end; renewed[#renewed + 1] = id
     end
   end
-  if #ids == 0 then return {{}, {}, {}, refused, due_ms(), stamp} end
+  if #ids == 0 then return {{}, {}, {}, refused, next_look(due_ms()), stamp} end
   call('ZADD', keys.active, 'XX', unpack(renewed))
-  return {ids, call('HMGET', keys.jobs, unpack(ids)), call('HMGET', keys.attempts, unpack(ids)), refused, due_ms(), stamp}
+  return {ids, call('HMGET', keys.jobs, unpack(ids)), call('HMGET', keys.attempts, unpack(ids)), refused, next_look(due_ms()), stamp}
 end
 local last = call('HMGET', MEMORY, 'nonce', 'serial')
 if last[1] == nonce then return replay() end
 if last[2] and tonumber(last[2]) >= serial then return redis.error_reply('LATE exchange ' .. ARGV[2]) end
 
 -- What is to be settled. Everything is read and checked before the first move.
-local counted = tonumber(ARGV[12])
-local at = 13 + 2 * counted
+local counted = tonumber(ARGV[14])
+local at = 15 + 2 * counted
 local plain = tonumber(ARGV[at])
 local ids, nonces, outcomes, delays, entries, settled = {}, {}, {}, {}, {}, plain
 for i = 1, plain do ids[i], nonces[i] = ARGV[at + 2 * i - 1], ARGV[at + 2 * i] end
@@ -207,10 +220,13 @@ if due == 0 and promote > 0 then
   due = due_ms()
 end
 
--- Who came to the end of a job may start another.
+-- Who came to the end of a job may start another, and so may those whose buckets have filled.
 if keys.limited then
+  local ripe = call('ZRANGEBYSCORE', keys.refill, '-inf', stamp, 'LIMIT', 0, 100)
+  if #ripe > 0 then call('ZREM', keys.refill, unpack(ripe)) end
+  for _, tenant in ipairs(ripe) do freed[tenant] = true end
   for tenant in pairs(freed) do
-    if tenant ~= '' and first_held(keys, tenant) and not blocked(keys, tenant, tenant_most) then give_turn(keys, tenant) end
+    if tenant ~= '' and first_held(keys, tenant) and not blocked(keys, tenant, each) then give_turn(keys, tenant) end
   end
 end
 
@@ -224,8 +240,9 @@ if keys.limited then
     local function take(id, tenant)
       picked[#picked + 1] = id
       if tenant ~= '' then
-        local own = rules_of(keys, tenant, tenant_most)
+        local own = rules_of(keys, tenant, each)
         own.took = own.took + 1
+        if own.bucket then spend(own.bucket, 1) end
       end
     end
     local function take_held(tenant, place)
@@ -241,7 +258,11 @@ if keys.limited then
           call('ZADD', keys.share, int(ends), head)
         end
       end
-      if blocked(keys, tenant, tenant_most) then call('ZREM', keys.turns, tenant) else give_turn(keys, tenant) end
+      if not first_held(keys, tenant) then
+        call('ZREM', keys.turns, tenant)
+        call('ZREM', keys.refill, tenant)
+      elseif blocked(keys, tenant, each) then call('ZREM', keys.turns, tenant)
+      else give_turn(keys, tenant) end
     end
     local line, heads, at, steps, gone = {}, {}, 1, 0, {}
     local function look()
@@ -260,7 +281,7 @@ if keys.limited then
       local turn_place = tonumber(turn[2])
       if turn_place and not (place and place < turn_place) then
         local order = first_held(keys, turn[1])
-        if not order or blocked(keys, turn[1], tenant_most) then call('ZREM', keys.turns, turn[1])
+        if not order or blocked(keys, turn[1], each) then call('ZREM', keys.turns, turn[1])
         elseif math.floor(order / BAND) ~= math.floor(turn_place / BAND) then give_turn(keys, turn[1]) -- its first one left
         else take_held(turn[1], turn_place) end
       elseif id then
@@ -268,7 +289,7 @@ if keys.limited then
         at, gone[#gone + 1] = at + 1, id
         if tenant == '' then take(id, '')
         else
-          local first, is_blocked = first_held(keys, tenant), blocked(keys, tenant, tenant_most)
+          local first, is_blocked = first_held(keys, tenant), blocked(keys, tenant, each)
           if is_blocked or first and first < place then
             hold(keys, tenant, place, id)
             tally('waiting', tenant, -1); tally('parked', tenant, 1)
@@ -278,6 +299,9 @@ if keys.limited then
       else break end
     end
     if #gone > 0 then call('ZREM', keys.wait, unpack(gone)) end
+    for tenant, own in pairs(known) do
+      if own.bucket and own.took > 0 then call('ZADD', keys.rates, format('%.3f', own.bucket.full), tenant) end
+    end
     if call('EXISTS', keys.held) == 0 then call('HDEL', keys.meta, 'holding') end
     return picked
   end
@@ -286,6 +310,7 @@ end
 -- Reserve.
 local most = tonumber(meta[5] or max_active)
 local free = meta[3] == '1' and 0 or most > 0 and most - call('ZCARD', keys.active) or math.huge
+if pace then free = math.min(free, tokens(pace)) end
 local taken, records, counts, left = {}, {}, {}, false
 if free > 0 then
   want = math.min(want, free)
@@ -313,6 +338,10 @@ if free > 0 then
     call('ZADD', keys.active, unpack(active))
     call('HSET', keys.lease, unpack(leases))
     count('started', n)
+    if pace then
+      spend(pace, n)
+      call('ZADD', keys.rates, format('%.3f', pace.full), '*')
+    end
   end
   -- A tenant whose last tag lies before the first job that still waits is ahead of nobody: its share is over.
   local first = (n == want or keys.limited) and call('ZRANGE', keys.wait, 0, 0, 'WITHSCORES')[2]
@@ -332,6 +361,6 @@ call('HSET', MEMORY, 'nonce', nonce, 'serial', ARGV[2], 'taken', table.concat(ta
   table.concat(refused, ' '), 'settled', table.concat(applied, ' '), 'under', table.concat(under, ' '))
 call('PEXPIRE', MEMORY, DAY_MS)
 write_tally(keys.tally)
-for i = 1, counted do call('HINCRBY', keys.stats, ARGV[11 + 2 * i], ARGV[12 + 2 * i]) end
+for i = 1, counted do call('HINCRBY', keys.stats, ARGV[13 + 2 * i], ARGV[14 + 2 * i]) end
 tell(keys, news, consumer)
-return {taken, records, counts, refused, due, stamp}
+return {taken, records, counts, refused, next_look(due), stamp}

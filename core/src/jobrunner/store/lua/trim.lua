@@ -1,6 +1,6 @@
 -- trim: forget the oldest jobs of a list by count and age, a step a call. With keep 0 it clears any list but `active`.
 --
--- KEYS     list jobs attempts state steps progress logs seen share tally wait meta held turns
+-- KEYS     list jobs attempts state steps progress logs seen share tally wait meta held turns refill
 --          list is done, dead or cancelled; to clear also later, parked, or the queue's line
 -- ARGV     1 state: the name of what the list holds   2 keep (jobs)   3 keep_ms: forget what ended longer ago; -1 for any
 --          age (wait and later have no end time)   4 limit (jobs, 1-500)   5 own_ms, 6 chosen_ms: see forget; -1 to
@@ -9,7 +9,8 @@
 -- uses: time order tally unhold forget
 local LIST, STATE, WAIT = KEYS[1], ARGV[1], KEYS[11]
 local keys = {jobs = KEYS[2], attempts = KEYS[3], state = KEYS[4], steps = KEYS[5], progress = KEYS[6], logs = KEYS[7],
-  seen = KEYS[8], share = KEYS[9], tally = KEYS[10], meta = KEYS[12], held = KEYS[13], turns = KEYS[14]}
+  seen = KEYS[8], share = KEYS[9], tally = KEYS[10], meta = KEYS[12], held = KEYS[13], turns = KEYS[14],
+  refill = KEYS[15]}
 local keep_ms, limit = tonumber(ARGV[3]), tonumber(ARGV[4])
 call('ZREMRANGEBYSCORE', keys.seen, '-inf', '-1') -- a first write that needs no memory, as in exchange
 local over = math.min(limit, math.max(0, call('ZCARD', LIST) - ARGV[2]))
