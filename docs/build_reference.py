@@ -213,7 +213,8 @@ def help_text(name: str, command: click.Command, inner: list[str]) -> list[str]:
     """A command's help, and that of the commands below it."""
     context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
     lines = [f"## {name}", "", inspect.cleandoc(command.help or ""), ""]
-    rows = [param.get_help_record(context) for param in command.get_params(context)]
+    # Without --help: click remembers its names from whoever asked first, and every command has it.
+    rows = [param.get_help_record(context) for param in command.params]
     listed = [row for row in rows if row is not None]
     if listed:
         lines += ["| option | |", "|---|---|"]
