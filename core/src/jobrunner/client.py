@@ -77,6 +77,7 @@ class Client(Producer):
         job_id: str | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        unique: str | None = None,
     ) -> JobHandle:
         """Enqueue one job.
 
@@ -89,9 +90,11 @@ class Client(Producer):
             job_id: Makes the call idempotent: the same id and payload again is the same job.
             tenant: Whose job it is, where the payload does not say.
             headers: Put beside the payload.
+            unique: A key that is the job's until it ends; while another job of the tenant has it, this one is not taken in.
 
         Returns:
-            The job's handle; `created` is False where the job was there before.
+            The job's handle; `created` is False where the job was there before, or another has its unique key: then it is
+            that one's handle.
 
         Raises:
             PayloadError: The payload does not fit the queue; nothing was sent.
@@ -101,7 +104,13 @@ class Client(Producer):
             StoreError: The store did not take it, or its answer was lost for a minute.
         """
         options = Options(
-            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+            delay=delay,
+            at=at,
+            priority=priority,
+            job_id=job_id,
+            tenant=tenant,
+            headers=headers,
+            unique=unique,
         )
         return await self.enqueue_with(queue, payload, options)
 
@@ -111,7 +120,7 @@ class Client(Producer):
             await self._learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
         known = await self._send([draft])
-        return JobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
+        return self._handle(queue, draft, known)
 
     async def enqueue_many(
         self,
@@ -146,11 +155,12 @@ class Client(Producer):
                 known = await self._send(batch)
             except JobrunnerError as error:
                 raise BatchError(error, len(handles)) from error
-            handles += [
-                JobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
-                for draft in batch
-            ]
+            handles += [self._handle(queue, draft, known) for draft in batch]
         return handles
+
+    def _handle(self, queue: str, draft: Draft, known: Mapping[str, str]) -> JobHandle:
+        job_id = draft.job.id
+        return JobHandle(self.store, known.get(job_id, job_id), queue, created=job_id not in known)
 
     def handle(self, queue: str, job_id: str) -> JobHandle:
         """The handle of a job that was enqueued before, for its result."""
@@ -167,7 +177,7 @@ class Client(Producer):
         schema = await self._retried(looks.schemas(keys, queue)) if declared else None
         self._book.learn(queue, declared, schema)
 
-    async def _send(self, drafts: Sequence[Draft]) -> set[str]:
+    async def _send(self, drafts: Sequence[Draft]) -> dict[str, str]:
         return self._answer(drafts, await self._retried(self._call(self.store, drafts)))
 
     async def _retried(self, call: calls.Call[T]) -> T:

@@ -24,6 +24,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     version: int = 1
     tenant_field: str = ""
     schedule_field: str = ""
+    unique_field: str = ""
     route: str = ""
     timeout: float = 3600.0
     lease: float = 30.0
@@ -49,6 +50,7 @@ def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurren
         version=queue.version,
         tenant_field=wire.get(queue.tenant_field, ""),
         schedule_field=wire.get(queue.schedule_field or "", ""),
+        unique_field=wire.get(queue.unique_field or "", ""),
         route=queue.route or "",
         timeout=queue.timeout,
         lease=queue.lease,

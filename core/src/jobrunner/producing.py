@@ -48,14 +48,14 @@ class Producer:
             for plugin, function in plugins.implementing("jobrunner_event")
         )
 
-    def _answer(self, drafts: Sequence[Draft], answer: Enqueued) -> set[str]:
-        """The ids that were there before; raises what the store refused."""
+    def _answer(self, drafts: Sequence[Draft], answer: Enqueued) -> dict[str, str]:
+        """The ids that were not taken in, each with the job that is there instead; raises what the store refused."""
         queue = drafts[0].queue
         if answer.status == "conflict":
             raise ConflictError(queue, answer.ids)
         if answer.status == "full":
             raise QueueFullError(queue, answer.waiting, self._book.declared(queue).max_waiting)
-        known = set(answer.ids)
+        known = {job_id: job_id for job_id in answer.ids} | dict(answer.instead)
         if self._observers.wants(JobEnqueued):
             owner = self.plugins.owner(queue)
             for draft in drafts:
@@ -64,7 +64,7 @@ class Producer:
                         timestamp=self._observers.now(),
                         queue=queue,
                         plugin=owner.name if owner else "",
-                        job_id=draft.job.id,
+                        job_id=known.get(draft.job.id, draft.job.id),
                         tenant=draft.tenant,
                         priority=draft.priority,
                         delay_ms=draft.delay_ms,

@@ -56,6 +56,8 @@ class Queue:
         route: Two words such as `content/generate-monthly`: the factory's name and the HTTP route.
         tenant_field: The payload's field that names the tenant; None looks for `tenant_id`, "" means none.
         schedule_field: A payload field, an aware datetime, before which the job does not start.
+        unique_field: A payload field, text or a whole number: while a job has not ended, no second one of the tenant with
+            the same value is taken in. A producer's `unique=` goes before it.
         keep_completed: How much is kept of completed jobs.
         keep_failed: How much is kept of failed jobs and of cancelled ones.
         idempotency: Seconds for which an id chosen by a producer is remembered after its job was trimmed.
@@ -90,6 +92,7 @@ class Queue:
         route: str | None = None,
         tenant_field: str | None = None,
         schedule_field: str | None = None,
+        unique_field: str | None = None,
         keep_completed: Keep = KEEP_COMPLETED,
         keep_failed: Keep = KEEP_FAILED,
         idempotency: float = 86_400.0,
@@ -121,6 +124,7 @@ class Queue:
         self.route = self._route(route)
         self.tenant_field = self._tenant_field(tenant_field)
         self.schedule_field = self._schedule_field(schedule_field)
+        self.unique_field = self._unique_field(unique_field)
         self.keep_completed = keep_completed
         self.keep_failed = keep_failed
         self.idempotency = self._within("idempotency", idempotency, 0, 30 * 86_400)
@@ -208,6 +212,13 @@ class Queue:
             raise ValueError(
                 f"queue {self.name}: schedule_field {field!r} must be Annotated[datetime, Meta(tz=True)]: "
                 "a time without a zone means another moment on each machine"
+            )
+        return field
+
+    def _unique_field(self, field: str | None) -> str | None:
+        if field is not None and field not in self.payload.__struct_fields__:
+            raise ValueError(
+                f"queue {self.name}: unique_field {field!r} is not a field of {self.payload.__name__}"
             )
         return field
 

@@ -68,10 +68,17 @@ class SyncClient(Producer):
         job_id: str | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        unique: str | None = None,
     ) -> SyncJobHandle:
         """Enqueue one job; see `Client.enqueue`."""
         options = Options(
-            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+            delay=delay,
+            at=at,
+            priority=priority,
+            job_id=job_id,
+            tenant=tenant,
+            headers=headers,
+            unique=unique,
         )
         return self.enqueue_with(queue, payload, options)
 
@@ -80,7 +87,7 @@ class SyncClient(Producer):
         self.learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
         known = self._send([draft])
-        return SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
+        return self._handle(queue, draft, known)
 
     def enqueue_many(
         self,
@@ -99,10 +106,7 @@ class SyncClient(Producer):
         self.learn(queue)
         handles: list[SyncJobHandle] = []
         for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids)):
-            handles += [
-                SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
-                for draft in batch
-            ]
+            handles += [self._handle(queue, draft, known) for draft in batch]
         return handles
 
     def learn(self, queue: str) -> None:
@@ -136,7 +140,7 @@ class SyncClient(Producer):
         for batch, known in self._sent(drafts):
             yield len(batch) - len(known), len(batch)
 
-    def _sent(self, drafts: Sequence[Draft]) -> Iterator[tuple[list[Draft], set[str]]]:
+    def _sent(self, drafts: Sequence[Draft]) -> Iterator[tuple[list[Draft], dict[str, str]]]:
         done = 0
         for batch in batches(drafts):
             try:
@@ -145,6 +149,10 @@ class SyncClient(Producer):
                 raise BatchError(error, done) from error
             done += len(batch)
             yield batch, known
+
+    def _handle(self, queue: str, draft: Draft, known: Mapping[str, str]) -> SyncJobHandle:
+        job_id = draft.job.id
+        return SyncJobHandle(self.store, known.get(job_id, job_id), queue, created=job_id not in known)
 
     def handle(self, queue: str, job_id: str) -> SyncJobHandle:
         """The handle of a job that was enqueued before, for its result."""
@@ -155,7 +163,7 @@ class SyncClient(Producer):
             raise AttributeError(name)
         return Factory(self.plugins, name, self.enqueue)
 
-    def _send(self, drafts: Sequence[Draft]) -> set[str]:
+    def _send(self, drafts: Sequence[Draft]) -> dict[str, str]:
         return self._answer(drafts, self._retried(self._call(self.store, drafts)))
 
     def _retried(self, call: calls.Call[T]) -> T:

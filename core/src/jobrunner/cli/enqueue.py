@@ -49,6 +49,11 @@ class Line(msgspec.Struct, frozen=True):
 )
 @click.option("--id", "job_id", help="The job's id: the same id and payload again is the same job.")
 @click.option("--id-field", metavar="FIELD", help="With --file: the payload's field that is the job's id.")
+@click.option(
+    "--unique",
+    metavar="KEY",
+    help="Take it in only while no job of the tenant that has not ended has this key.",
+)
 @click.option("--tenant", help="Whose job it is, where the payload does not say.")
 @click.option(
     "--partial", is_flag=True, help="With --file: enqueue the good lines of a file that has bad ones."
@@ -72,6 +77,7 @@ def enqueue(
     priority: int | None,
     job_id: str | None,
     id_field: str | None,
+    unique: str | None,
     tenant: str | None,
     partial: bool,
     plugin_names: tuple[str, ...],
@@ -88,13 +94,15 @@ def enqueue(
         raise click.UsageError("--id-field and --partial go with --file")
     if path is not None and job_id:
         raise click.UsageError("--id is for one job; use --id-field with --file")
+    if path is not None and unique:
+        raise click.UsageError("--unique is for one job; a file's jobs have the keys that their queue names")
     settings = scene.settings
     client = SyncClient(
         open_sync_store(scene.address, settings.prefix), scene.plugins(plugin_names), retry_for=10.0
     )
     with client:
         client.learn(queue)
-        options = Options(delay=delay, priority=priority, tenant=tenant, job_id=job_id)
+        options = Options(delay=delay, priority=priority, tenant=tenant, job_id=job_id, unique=unique)
         if path is None:
             assert payload is not None
             return _one(client, queue, payload, options, as_json=as_json)
@@ -108,7 +116,12 @@ def _one(client: SyncClient, queue: str, payload: str, options: Options, *, as_j
     else:
         click.echo(handle.id)
         if not handle.created:
-            click.echo(f"job {handle.id} was there before, with the same payload", err=True)
+            what = (
+                f"has the unique key {options.unique}"
+                if options.unique
+                else "was there before, with the same payload"
+            )
+            click.echo(f"job {handle.id} {what}", err=True)
     return 0
 
 

@@ -48,19 +48,24 @@ class Call(Generic[T]):
 
 
 class NewJob(msgspec.Struct, frozen=True, gc=False):
-    """A job to enqueue. `when` is `0`, a number of ms from now, or `@` and a Unix time in ms."""
+    """A job to enqueue. `when` is `0`, a number of ms from now, or `@` and a Unix time in ms; `unique` is its key."""
 
     id: str
     when: str
     record: bytes
+    unique: str = ""
 
 
 class Enqueued(msgspec.Struct, frozen=True):
-    """What enqueueing said: `ids` were there before (`ok`), or are in conflict; `waiting` where the queue is full."""
+    """What enqueueing said: `ids` were there before (`ok`), or are in conflict; `waiting` where the queue is full.
+
+    `instead` has, for each id that was not taken in since another job has its unique key, that job's id.
+    """
 
     status: Literal["ok", "conflict", "full"]
     ids: list[str]
     waiting: int = 0
+    instead: Mapping[str, str] = {}
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -188,7 +193,11 @@ class Counts(msgspec.Struct, frozen=True):
 
 def enqueue(keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0) -> Call[Enqueued]:
     """Take in 1 to `MAX_ENQUEUE` jobs, all or nothing; ids that are known are answered, not doubled."""
-    args: list[object] = [max_waiting]
+    unique: list[object] = []
+    for number, job in enumerate(jobs, start=1):
+        if job.unique:
+            unique += (number, job.unique)
+    args: list[object] = [max_waiting, len(unique) // 2, *unique]
     for job in jobs:
         args += (job.id, job.when, job.record)
     return _call("enqueue", keys, args, _enqueued)
@@ -362,7 +371,7 @@ def _enqueued(reply: object) -> Enqueued:
     assert isinstance(reply, list)
     match _text(reply[0]):
         case "ok":
-            return Enqueued("ok", _texts(reply[1]))
+            return Enqueued("ok", _texts(reply[1]), instead=_pairs(reply[2]) if reply[2] else {})
         case "conflict":
             return Enqueued("conflict", _texts(reply[1]))
         case _:

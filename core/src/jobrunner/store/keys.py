@@ -30,6 +30,8 @@ PARTS = (
     "share",  # zset: band and tenant -> its last tag
     "rates",  # zset: tenant, or * for the queue -> when its bucket is full again, ms
     "refill",  # zset: tenant that has held jobs and an empty bucket -> when it may start one, ms
+    "unique",  # hash: unique key -> the job that has it until it ends
+    "uniques",  # hash: id -> its unique key
     "wake",  # list: at most one token
     "stats",  # hash: counters, buckets, minutes
     "tally",  # hash: state|tenant -> jobs

@@ -15,28 +15,31 @@ import msgspec
 SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
     name: tuple(keys.split())
     for name, keys in {
-        "enqueue": "jobs wait later seen share wake stats tally meta held parked turns",
+        "enqueue": ("jobs wait later seen share wake stats tally meta held parked turns unique uniques"),
         "exchange": (
             "jobs wait later active lease attempts state done dead cancelled parked seen "
             "share wake stats tally meta events steps progress logs held turns rates refill "
-            "memory"
+            "unique uniques memory"
         ),
         "extend": "active lease meta",
         "recover": (
             "jobs active lease later dead cancelled attempts state wake stats tally meta "
-            "events wait share held turns"
+            "events wait share held turns unique uniques"
         ),
         "note": "active lease steps progress logs",
         "cancel": (
             "jobs wait later active lease cancelled parked state stats tally events share "
-            "meta held turns refill"
+            "meta held turns refill unique uniques"
         ),
         "retry": "from jobs wait attempts share wake stats tally meta events held parked turns",
         "remove": (
             "jobs lease attempts state steps progress logs seen tally wait later done dead "
-            "cancelled parked share meta held turns refill"
+            "cancelled parked share meta held turns refill unique uniques"
         ),
-        "trim": ("list jobs attempts state steps progress logs seen share tally wait meta held turns refill"),
+        "trim": (
+            "list jobs attempts state steps progress logs seen share tally wait meta held "
+            "turns refill unique uniques"
+        ),
         "prune": "seen rates",
         "counts": "wait later active done dead cancelled parked meta jobs held turns refill",
         "limit": "meta",

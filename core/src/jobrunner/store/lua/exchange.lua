@@ -4,7 +4,8 @@
 -- exchange under way, so its last one is all that is remembered; one from before that is refused (LATE).
 --
 -- KEYS     jobs wait later active lease attempts state done dead cancelled parked seen share wake stats tally meta
---          events steps progress logs held turns rates refill
+--          events steps progress logs held turns rates refill unique
+--          uniques
 --          memory: this consumer's last exchange, a small hash that expires after a day
 -- ARGV     1 consumer   2 serial (1, 2, 3 ... of this consumer)   3 nonce (22 characters, new with each serial)
 --          4 want (jobs, 0-250)   5 lease_ms   6 promote (jobs, 0-250)   7 max_active (over all workers, 0: any)
@@ -20,13 +21,13 @@
 --          'cancelled' (it was to stop, and retry, snooze, release, park or crash would bring it back: cancelled instead);
 --          due_ms is the time to the next delayed job, or until a rate allows the next one that is there; 0 if more are
 --          due, -1 if there is none
--- uses: time grace order tally held admit limits news journal forget
+-- uses: time grace order tally held admit limits unique news journal forget
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], active = KEYS[4], lease = KEYS[5], attempts = KEYS[6],
   state = KEYS[7], done = KEYS[8], dead = KEYS[9], cancelled = KEYS[10], parked = KEYS[11], seen = KEYS[12],
   share = KEYS[13], wake = KEYS[14], stats = KEYS[15], tally = KEYS[16], meta = KEYS[17], events = KEYS[18],
   steps = KEYS[19], progress = KEYS[20], logs = KEYS[21], held = KEYS[22], turns = KEYS[23],
-  rates = KEYS[24], refill = KEYS[25]}
-local MEMORY, DAY_MS = KEYS[26], 86400000
+  rates = KEYS[24], refill = KEYS[25], unique = KEYS[26], uniques = KEYS[27]}
+local MEMORY, DAY_MS = KEYS[28], 86400000
 -- outcome -> where the job goes, its state there, how the outcome is counted, and what the attempt charges
 local GOES = {
   complete = {keys.done, 'completed', 'completed', {1, 0, 0}}, retry = {keys.later, 'delayed', 'retried', {1, 0, 0}},
@@ -44,7 +45,7 @@ local function count(name, n) news[name] = (news[name] or 0) + n end
 
 call('ZREM', keys.active, '') -- a first write that needs no memory: what follows then runs in a full Redis too
 local meta = call('HMGET', keys.meta, 'tick', 'grace', 'paused', 'weights', 'max_active', 'max_active_per_tenant', 'rules',
-  'holding', 'rate', 'rate_per_tenant')
+  'holding', 'rate', 'rate_per_tenant', 'unique')
 grace_until(keys.meta, lease_ms, meta[1], meta[2])
 local each = {most = meta[6] or ARGV[11], rate = meta[10] or ARGV[13]} -- what holds for each tenant
 keys.limited = meta[7] or meta[8] or each.most ~= '0' or each.rate ~= '0' -- else nothing below looks at a tenant
@@ -145,7 +146,7 @@ end
 local refused, applied, under, freed, soonest = {}, {}, {}, {}, nil
 local function settle()
   local held = call('HMGET', keys.lease, unpack(ids))
-  local gone, done, moves, back, ended, costs, told, lines = {}, {}, {}, {}, {}, {}, {}, {}
+  local gone, done, moves, back, ended, costs, told, lines, over = {}, {}, {}, {}, {}, {}, {}, {}, {}
   for i = 1, settled do
     local id, lease, verdict = ids[i], held[i], nil
     if gone[id] then verdict = 'already'
@@ -159,6 +160,7 @@ local function settle()
       if not outcome then
         done[#done + 1] = stamp; done[#done + 1] = id
         tally('completed', tenant, 1)
+        over[#over + 1] = id
       else
         local goes = GOES[outcome]
         if COMES_BACK[goes[2]] and string.find(lease, '\n', 1, true) then
@@ -180,6 +182,7 @@ local function settle()
           count(goes[3], 1)
         end
         tally(goes[2], tenant, 1)
+        if not COMES_BACK[goes[2]] then over[#over + 1] = id end
         if entries[i] ~= '' then told[#told + 1], lines[#lines + 1] = id, entries[i] end
       end
     end
@@ -192,12 +195,13 @@ local function settle()
   if #back > 0 then give_back(back) end
   if #told > 0 then add_lines(keys.state, told, lines) end
   if #ended > 0 then charge(ended, costs) end
+  if meta[11] and #over > 0 then free_keys(keys, over) end
   if #done == 0 then return end
   count('completed', #done / 2)
   call('ZADD', keys.done, unpack(done))
-  local over = math.min(call('ZCARD', keys.done) - keep, 100 + #done / 2)
-  if over > 0 then
-    local old = call('ZPOPMIN', keys.done, over)
+  local most = math.min(call('ZCARD', keys.done) - keep, 100 + #done / 2)
+  if most > 0 then
+    local old = call('ZPOPMIN', keys.done, most)
     local gone_for_good = {}
     for k = 1, #old, 2 do gone_for_good[#gone_for_good + 1] = old[k] end
     forget(keys, 'completed', gone_for_good, tonumber(ARGV[9]), tonumber(ARGV[10]))

@@ -1,12 +1,13 @@
 -- remove: delete jobs and all that is known of them. A running one is left alone: cancel it first.
 --
 -- KEYS     jobs lease attempts state steps progress logs seen tally wait later done dead cancelled parked share meta
---          held turns refill
+--          held turns refill unique uniques
 -- ARGV     ids, 1 to 100
 -- Returns  the ids that were removed
--- uses: time order tally unhold forget
+-- uses: time order tally unhold unique forget
 local keys = {jobs = KEYS[1], lease = KEYS[2], attempts = KEYS[3], state = KEYS[4], steps = KEYS[5], progress = KEYS[6],
-  logs = KEYS[7], seen = KEYS[8], tally = KEYS[9], share = KEYS[16], meta = KEYS[17], held = KEYS[18], turns = KEYS[19], refill = KEYS[20]}
+  logs = KEYS[7], seen = KEYS[8], tally = KEYS[9], share = KEYS[16], meta = KEYS[17], held = KEYS[18], turns = KEYS[19], refill = KEYS[20],
+  unique = KEYS[21], uniques = KEYS[22]}
 local LISTS = {{KEYS[10], 'waiting'}, {KEYS[11], 'delayed'}, {KEYS[12], 'completed'}, {KEYS[13], 'failed'},
   {KEYS[14], 'cancelled'}, {KEYS[15], 'parked'}}
 local removed, left = {}, {}
@@ -24,6 +25,7 @@ for _, id in ipairs(ARGV) do
     removed[#removed + 1] = id
   end
 end
+if #removed > 0 and call('EXISTS', keys.uniques) == 1 then free_keys(keys, removed) end
 write_tally(keys.tally)
 drop_shares(keys, left)
 return removed
