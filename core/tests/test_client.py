@@ -395,3 +395,53 @@ def test_unique_field_that_is_not_there_is_refused():
     """Where it is written."""
     with pytest.raises(ValueError, match="unique_field 'id'"):
         Queue("letter.once", Letter, send, unique_field="id")
+
+
+def full(redis, most=1):
+    redis.hset("jr:{letter.send}:meta", "max_waiting", most)
+
+
+async def test_producer_can_wait_for_room(client, redis):
+    """A producer that is faster than its workers should slow down, and not fail."""
+    first = await client.enqueue("letter.send", {"tenant_id": "t1"})
+    full(redis)
+    waits = asyncio.create_task(client.enqueue("letter.send", {"tenant_id": "t1"}, wait=30))
+    with pytest.raises(QueueFullError, match="1 of 1 jobs"):
+        await client.enqueue("letter.send", {"tenant_id": "t1"}, wait=0.02)
+    assert not waits.done()
+    await client.store.run(calls.remove(client.store.keys("letter.send"), [first.id]))
+
+    assert (await waits).created
+
+
+async def test_bulk_waits_for_room_a_batch_at_a_time(client, redis):
+    """In parts that the queue can take, or it would wait for ever; and when the time is up it says how far it came."""
+    payloads = [{"tenant_id": "t1", "text": str(number)} for number in range(1200)]
+    waits = asyncio.create_task(client.enqueue_many("letter.send", payloads, wait=30))
+    keys = client.store.keys("letter.send")
+    while not waits.done():
+        await asyncio.sleep(0.01)
+        ids = [name.decode() for name in redis.zrange(keys["wait"], 0, 99)]
+        if ids:
+            await client.store.run(calls.remove(keys, ids))
+    assert len(await waits) == 1200
+    with pytest.raises(BatchError, match=r"full with [\d,]+ of 600 jobs"):
+        await client.enqueue_many("letter.send", payloads, wait=0.02)
+
+
+def test_blocking_producer_waits_too_and_not_for_ever(url, redis):
+    """Through the factory as well."""
+    with SyncClient(open_sync_store(parse_url(url)), plugins()) as client:
+        client.letter.send(tenant_id="t1")
+        full(redis)
+        with pytest.raises(QueueFullError):
+            client.letter.send(tenant_id="t1", wait=0.02)
+        full(redis, 2)
+        assert client.enqueue("letter.send", {"tenant_id": "t1"}, wait=5).created
+
+
+@pytest.mark.parametrize("wait", [-1, float("nan"), float("inf"), 86_401, True, "5"])
+async def test_wait_that_has_no_end_is_refused(client, wait):
+    """A producer that hangs is worse than one that fails."""
+    with pytest.raises(ValueError, match="wait is 0 to 86400 seconds"):
+        await client.enqueue("letter.send", {"tenant_id": "t1"}, wait=wait)

@@ -146,7 +146,7 @@ class Admin:
         held = ""
         if found.is_held:
             tenant = decode_record(found.record).tenant
-            held = await self.limits.why_held(queue, tenant, await self._declared(queue))
+            held = await self.limits.why_held(queue, tenant, await self.declared(queue))
         return job_view(queue, job_id, found, self._installed(queue), reveal=reveal, held=held)
 
     async def logs(self, queue: str, job_id: str) -> list[dict[str, object]]:
@@ -213,14 +213,15 @@ class Admin:
         }
         if not tenants:
             return {}
-        declared = await self._declared(queue)
+        declared = await self.declared(queue)
         why = {
             tenant: await self.limits.why_held(queue, tenant, declared)
             for tenant in dict.fromkeys(tenants.values())
         }
         return {job_id: why[tenant] for job_id, tenant in tenants.items()}
 
-    async def _declared(self, queue: str) -> Declaration:
+    async def declared(self, queue: str) -> Declaration:
+        """What workers, or a plugin here, declare of a queue; nothing but its name where nobody does."""
         return (await self.declarations()).get(queue) or Declaration(name=queue)
 
     # ---- moving jobs -----------------------------------------------------------------------------------------

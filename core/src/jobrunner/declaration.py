@@ -35,6 +35,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     """Jobs, ms and burst; `0` is any number."""
     rate_limit_per_tenant: str = "0"
     max_waiting: int = 0
+    max_waiting_bytes: int = 0
     max_payload: int = MAX_PAYLOAD
 
 
@@ -60,6 +61,7 @@ def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurren
         rate_limit=queue.rate_limit.stored if queue.rate_limit else "0",
         rate_limit_per_tenant=queue.rate_limit_per_tenant.stored if queue.rate_limit_per_tenant else "0",
         max_waiting=queue.max_waiting or 0,
+        max_waiting_bytes=queue.max_waiting_bytes or 0,
         max_payload=queue.max_payload,
     )
 

@@ -5,7 +5,9 @@ Pure data: nothing here knows Redis, a handler, or the time.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -70,6 +72,36 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
     def stored(self) -> str:
         """As the scripts take it: jobs, ms, burst."""
         return f"{self.jobs} {round(self.per_seconds * 1000)} {self.burst or self.jobs}"
+
+    def __str__(self) -> str:
+        return f"{self.jobs}/{self.per_seconds:g}{f':{self.burst}' if self.burst else ''}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `100/60`, or `100/60:10` with a burst of 10.
+
+        Raises:
+            ValueError: It is not a rate.
+        """
+        found = _RATE.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(
+                f"a rate is jobs/seconds such as 100/60, or 100/60:10 with a burst, not {text!r:.80}"
+            )
+        jobs, seconds, burst = found.groups()
+        return cls(jobs=int(jobs), per_seconds=float(seconds), burst=int(burst) if burst else None)
+
+    @classmethod
+    def from_stored(cls, text: str) -> Self | None:
+        """Read what the scripts take; None where it is none."""
+        try:
+            jobs, ms, burst = map(int, text.split())
+            return cls(jobs=jobs, per_seconds=ms / 1000, burst=None if burst == jobs else burst)
+        except ValueError:
+            return None
+
+
+_RATE = re.compile(r"(\d{1,7})/(\d{1,7}(?:\.\d{1,3})?)(?::(\d{1,7}))?", re.ASCII)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):

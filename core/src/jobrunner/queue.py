@@ -68,6 +68,7 @@ class Queue:
         rate_limit: How many jobs may start in a time, over all workers; None is any number.
         rate_limit_per_tenant: The same for the jobs of one tenant; what is over is held, and others go on.
         max_waiting: Jobs waiting, delayed and held, past which the queue refuses; None is unbounded.
+        max_waiting_bytes: The same in bytes of their records, by the average of a sample; None is unbounded.
         max_payload: Bytes of an encoded payload.
         max_result: Bytes of an encoded result.
 
@@ -103,6 +104,7 @@ class Queue:
         rate_limit: RateLimit | None = None,
         rate_limit_per_tenant: RateLimit | None = None,
         max_waiting: int | None = None,
+        max_waiting_bytes: int | None = None,
         max_payload: int = MAX_PAYLOAD,
         max_result: int = MAX_RESULT,
     ) -> None:
@@ -135,6 +137,7 @@ class Queue:
         self.rate_limit = self._rate("rate_limit", rate_limit)
         self.rate_limit_per_tenant = self._rate("rate_limit_per_tenant", rate_limit_per_tenant)
         self.max_waiting = self._bound("max_waiting", max_waiting)
+        self.max_waiting_bytes = self._bound("max_waiting_bytes", max_waiting_bytes, 10**15)
         self.max_payload = self._within("max_payload", max_payload, 2, 64 << 20)
         self.max_result = self._within("max_result", max_result, 2, 64 << 20)
         self.has_secrets = has_secrets(payload)
@@ -167,8 +170,8 @@ class Queue:
             raise ValueError(f"queue {self.name}: {name} is a RateLimit, not {value!r}")
         return value
 
-    def _bound(self, name: str, value: int | None) -> int | None:
-        return value if value is None else self._within(name, value, 1, 10**9)
+    def _bound(self, name: str, value: int | None, most: int = 10**9) -> int | None:
+        return value if value is None else self._within(name, value, 1, most)
 
     def _executor(self, handler: Handler, executor: Executor | None) -> Executor:
         if not callable(handler):

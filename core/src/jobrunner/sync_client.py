@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from jobrunner.drafting import Draft, Options, Payload
-from jobrunner.errors import JobrunnerError, OutcomeUnknownError, StoreUnavailableError
+from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import SyncJobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, batches
+from jobrunner.producing import RESEND_S, BatchError, Producer, Room
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -69,6 +69,7 @@ class SyncClient(Producer):
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
         unique: str | None = None,
+        wait: float | None = None,
     ) -> SyncJobHandle:
         """Enqueue one job; see `Client.enqueue`."""
         options = Options(
@@ -80,13 +81,16 @@ class SyncClient(Producer):
             headers=headers,
             unique=unique,
         )
-        return self.enqueue_with(queue, payload, options)
+        return self.enqueue_with(queue, payload, options, wait=wait)
 
-    def enqueue_with(self, queue: str, payload: Payload, options: Options) -> SyncJobHandle:
+    def enqueue_with(
+        self, queue: str, payload: Payload, options: Options, *, wait: float | None = None
+    ) -> SyncJobHandle:
         """Enqueue one job with its options in one value; see `Client.enqueue`."""
+        room = Room(wait)
         self.learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = self._send([draft])
+        known = self._send([draft], room)
         return self._handle(queue, draft, known)
 
     def enqueue_many(
@@ -100,12 +104,14 @@ class SyncClient(Producer):
         job_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        wait: float | None = None,
     ) -> list[SyncJobHandle]:
         """Enqueue any number of jobs; see `Client.enqueue_many`."""
+        room = Room(wait)
         options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
         self.learn(queue)
         handles: list[SyncJobHandle] = []
-        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids)):
+        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids), room):
             handles += [self._handle(queue, draft, known) for draft in batch]
         return handles
 
@@ -131,20 +137,20 @@ class SyncClient(Producer):
         self.learn(queue)
         return self._book.drafter(queue, options).draft(payload)
 
-    def send_drafts(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, int]]:
+    def send_drafts(self, drafts: Sequence[Draft], *, wait: float | None = None) -> Iterator[tuple[int, int]]:
         """Send jobs of one queue that were checked before: for each batch how many are new, and how many it had.
 
         Raises:
             BatchError: The store refused a batch; it says how many jobs went in before.
         """
-        for batch, known in self._sent(drafts):
+        for batch, known in self._sent(drafts, Room(wait)):
             yield len(batch) - len(known), len(batch)
 
-    def _sent(self, drafts: Sequence[Draft]) -> Iterator[tuple[list[Draft], dict[str, str]]]:
+    def _sent(self, drafts: Sequence[Draft], room: Room) -> Iterator[tuple[list[Draft], dict[str, str]]]:
         done = 0
-        for batch in batches(drafts):
+        for batch in self._batches(drafts, room):
             try:
-                known = self._send(batch)
+                known = self._send(batch, room)
             except JobrunnerError as error:
                 raise BatchError(error, done) from error
             done += len(batch)
@@ -163,8 +169,14 @@ class SyncClient(Producer):
             raise AttributeError(name)
         return Factory(self.plugins, name, self.enqueue)
 
-    def _send(self, drafts: Sequence[Draft]) -> dict[str, str]:
-        return self._answer(drafts, self._retried(self._call(self.store, drafts)))
+    def _send(self, drafts: Sequence[Draft], room: Room) -> dict[str, str]:
+        while True:
+            answer = self._retried(self._call(self.store, drafts))
+            try:
+                return self._answer(drafts, answer)
+            except QueueFullError as full:
+                pause = room.pause(full)
+            time.sleep(pause)
 
     def _retried(self, call: calls.Call[T]) -> T:
         begun, failures = time.monotonic(), 0

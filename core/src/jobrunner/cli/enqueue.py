@@ -54,6 +54,7 @@ class Line(msgspec.Struct, frozen=True):
     metavar="KEY",
     help="Take it in only while no job of the tenant that has not ended has this key.",
 )
+@click.option("--wait", type=Seconds(0, 86_400), help="Seconds to wait for room where the queue is full.")
 @click.option("--tenant", help="Whose job it is, where the payload does not say.")
 @click.option(
     "--partial", is_flag=True, help="With --file: enqueue the good lines of a file that has bad ones."
@@ -78,6 +79,7 @@ def enqueue(
     job_id: str | None,
     id_field: str | None,
     unique: str | None,
+    wait: float | None,
     tenant: str | None,
     partial: bool,
     plugin_names: tuple[str, ...],
@@ -105,12 +107,16 @@ def enqueue(
         options = Options(delay=delay, priority=priority, tenant=tenant, job_id=job_id, unique=unique)
         if path is None:
             assert payload is not None
-            return _one(client, queue, payload, options, as_json=as_json)
-        return _file(client, queue, path, options, id_field=id_field, partial=partial, as_json=as_json)
+            return _one(client, queue, payload, options, wait=wait, as_json=as_json)
+        return _file(
+            client, queue, path, options, id_field=id_field, partial=partial, wait=wait, as_json=as_json
+        )
 
 
-def _one(client: SyncClient, queue: str, payload: str, options: Options, *, as_json: bool) -> int:
-    handle = client.enqueue_with(queue, _parsed(queue, payload), options)
+def _one(
+    client: SyncClient, queue: str, payload: str, options: Options, *, wait: float | None, as_json: bool
+) -> int:
+    handle = client.enqueue_with(queue, _parsed(queue, payload), options, wait=wait)
     if as_json:
         print_json({"id": handle.id, "queue": queue, "created": handle.created})
     else:
@@ -133,6 +139,7 @@ def _file(
     *,
     id_field: str | None,
     partial: bool,
+    wait: float | None,
     as_json: bool,
 ) -> int:
     good, bad, blank = _checked(client, queue, _read(path), options, id_field)
@@ -147,7 +154,7 @@ def _file(
             err=True,
         )
         return 2
-    created = _sent(client, queue, [line.draft for line in good])
+    created = _sent(client, queue, [line.draft for line in good], wait)
     facts = {
         "queue": queue,
         "enqueued": created,
@@ -219,7 +226,7 @@ def _mark(line: Line) -> str:
     return decode_record(b"[0," + line.draft.job.record).fingerprint
 
 
-def _sent(client: SyncClient, queue: str, drafts: list[Draft]) -> int:
+def _sent(client: SyncClient, queue: str, drafts: list[Draft], wait: float | None) -> int:
     """Send all of it, with a progress bar at a terminal for what takes longer; how many jobs are new."""
     created, sent = 0, 0
     with click.progressbar(
@@ -229,7 +236,7 @@ def _sent(client: SyncClient, queue: str, drafts: list[Draft]) -> int:
         hidden=not sys.stderr.isatty() or len(drafts) < 1000,
     ) as bar:
         try:
-            for fresh, size in client.send_drafts(drafts):
+            for fresh, size in client.send_drafts(drafts, wait=wait):
                 created += fresh
                 sent += size
                 bar.update(size)

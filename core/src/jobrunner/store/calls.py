@@ -57,7 +57,7 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
 
 
 class Enqueued(msgspec.Struct, frozen=True):
-    """What enqueueing said: `ids` were there before (`ok`), or are in conflict; `waiting` where the queue is full.
+    """What enqueueing said: `ids` were there before (`ok`), or are in conflict; jobs and bytes where the queue is full.
 
     `instead` has, for each id that was not taken in since another job has its unique key, that job's id.
     """
@@ -66,6 +66,9 @@ class Enqueued(msgspec.Struct, frozen=True):
     ids: list[str]
     waiting: int = 0
     instead: Mapping[str, str] = {}
+    max_waiting: int = 0
+    bytes: int = 0
+    max_bytes: int = 0
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -191,13 +194,15 @@ class Counts(msgspec.Struct, frozen=True):
         return sum(self.of(state) for state in State)
 
 
-def enqueue(keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0) -> Call[Enqueued]:
+def enqueue(
+    keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0, max_bytes: int = 0
+) -> Call[Enqueued]:
     """Take in 1 to `MAX_ENQUEUE` jobs, all or nothing; ids that are known are answered, not doubled."""
     unique: list[object] = []
     for number, job in enumerate(jobs, start=1):
         if job.unique:
             unique += (number, job.unique)
-    args: list[object] = [max_waiting, len(unique) // 2, *unique]
+    args: list[object] = [max_waiting, max_bytes, len(unique) // 2, *unique]
     for job in jobs:
         args += (job.id, job.when, job.record)
     return _call("enqueue", keys, args, _enqueued)
@@ -375,7 +380,8 @@ def _enqueued(reply: object) -> Enqueued:
         case "conflict":
             return Enqueued("conflict", _texts(reply[1]))
         case _:
-            return Enqueued("full", [], _int(reply[1]))
+            waiting, most, size, most_bytes = [_int(part) for part in reply[1:]]
+            return Enqueued("full", [], waiting, max_waiting=most, bytes=size, max_bytes=most_bytes)
 
 
 def _exchanged(reply: object) -> Exchanged:

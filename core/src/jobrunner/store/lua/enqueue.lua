@@ -3,12 +3,14 @@
 -- KEYS     jobs wait later seen share wake stats tally meta held parked turns
 --          unique uniques
 -- ARGV     1 max_waiting: jobs waiting, delayed and held that the queue takes, 0 for any number
---          2 number of unique keys, then so many times number of the job from 1, key
+--          2 max_waiting_bytes: the same in bytes of their records, by the average of a sample, 0 for any number
+--          3 number of unique keys, then so many times number of the job from 1, key
 --          then a job: id, when, record; 1 to 300 jobs. `when` is 0 for now, a number of ms from now, or `@` and a
 --          time in ms. A record is a JSON array without its opening: `priority,"tenant",version,payload ...]`,
 --          priority 0-100; it is stored with `[` and the server's time in ms before it
 -- Returns  {'ok', ids that were there with the same record or fingerprint, ids that were not taken in since another job
---          has their key: id, that job's id ...}, {'conflict', ids that were there with another one}, or {'full', jobs waiting, delayed and held}; nothing is written in the last two cases
+--          has their key: id, that job's id ...}, {'conflict', ids that were there with another one}, or {'full', jobs waiting, delayed and held, max_waiting,
+--          their bytes, max_waiting_bytes}; nothing is written in the last two cases
 --
 -- It is the one script whose cost a producer waits for, so it counts in one place only and adds no event.
 -- Its first write needs memory, so a full Redis refuses it before anything is changed (OOM).
@@ -18,10 +20,10 @@ local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], seen = KEYS[4], s
   unique = KEYS[13], uniques = KEYS[14]}
 local opening = '[' .. stamp .. ','
 local ids = {}
-local base = 2 + 2 * ARGV[2] -- where the jobs begin
+local base = 3 + 2 * ARGV[3] -- where the jobs begin
 for at = base + 1, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local key_of = {}
-for at = 3, base, 2 do key_of[tonumber(ARGV[at])] = ARGV[at + 1] end
+for at = 4, base, 2 do key_of[tonumber(ARGV[at])] = ARGV[at + 1] end
 
 local function is_same(there, record)
   if sub(there, #opening + 1) == record then return true end
@@ -78,12 +80,35 @@ end
 local fresh = #jobs / 2
 if #other > 0 then return {'conflict', other} end
 if fresh == 0 then return {'ok', same, instead} end
-local meta = call('HMGET', keys.meta, 'weights', 'max_waiting', 'rules', 'holding')
+-- Bytes of a record on the average, by some that wait, are delayed or held, spread over each. A counter would drift with
+-- every job that leaves by another way; a sample is as right after a crash as before.
+local SAMPLE = 8
+local function average()
+  local number, size = 0, 0
+  for _, list in ipairs({keys.wait, keys.later, keys.held}) do
+    local count = call('ZCARD', list)
+    local read = math.min(SAMPLE, count)
+    for k = 0, read - 1 do
+      local id = match(call('ZRANGE', list, math.floor(k * count / read), math.floor(k * count / read))[1], '%S+$')
+      -- Each stands for as many as its list is long beside what is read of it.
+      size, number = size + call('HSTRLEN', keys.jobs, id) * count / read, number + count / read
+    end
+  end
+  return size / number
+end
+
+local meta = call('HMGET', keys.meta, 'weights', 'max_waiting', 'rules', 'holding', 'max_waiting_bytes')
 keys.limited = meta[3] or meta[4]
-local most = tonumber(meta[2] or ARGV[1])
-if most > 0 then
+local most, most_bytes = tonumber(meta[2] or ARGV[1]), tonumber(meta[5] or ARGV[2])
+if most > 0 or most_bytes > 0 then
   local waiting = call('ZCARD', keys.wait) + call('ZCARD', keys.later) + (meta[4] and call('ZCARD', keys.held) or 0)
-  if waiting + fresh > most then return {'full', waiting} end
+  local bytes = most_bytes > 0 and waiting > 0 and math.floor(waiting * average()) or 0
+  if most > 0 and waiting + fresh > most then return {'full', waiting, int(most), int(bytes), int(most_bytes)} end
+  if most_bytes > 0 then
+    local more = 0
+    for at = 2, #jobs, 2 do more = more + #jobs[at] end
+    if bytes + more > most_bytes then return {'full', waiting, int(most), int(bytes), int(most_bytes)} end
+  end
 end
 
 local sooner = false

@@ -2,7 +2,7 @@
 --
 -- KEYS     meta
 -- ARGV     field, value ...: 1 to 50 pairs, an empty value clears. Fields: max_active, max_active_per_tenant, rate,
---          rate_per_tenant, max_waiting or paused of the queue; pause:, max_active:, rate: or weight: and a tenant. A rate
+--          rate_per_tenant, max_waiting, max_waiting_bytes or paused of the queue; pause:, max_active:, rate: or weight: and a tenant. A rate
 --          is `jobs ms burst`, or 0 for none
 -- Returns  the number of fields that changed from set to not set, or back
 -- uses: time
