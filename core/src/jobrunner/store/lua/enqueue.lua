@@ -15,6 +15,7 @@
 -- It is the one script whose cost a producer waits for, so it counts in one place only and adds no event.
 -- Its first write needs memory, so a full Redis refuses it before anything is changed (OOM).
 -- uses: time order tally held admit
+local SAMPLE = 8 -- records of each list that are measured for max_waiting_bytes
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], seen = KEYS[4], share = KEYS[5], wake = KEYS[6],
   stats = KEYS[7], tally = KEYS[8], meta = KEYS[9], held = KEYS[10], parked = KEYS[11], turns = KEYS[12],
   unique = KEYS[13], uniques = KEYS[14]}
@@ -22,8 +23,6 @@ local opening = '[' .. stamp .. ','
 local ids = {}
 local base = 3 + 2 * ARGV[3] -- where the jobs begin
 for at = base + 1, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
-local key_of = {}
-for at = 4, base, 2 do key_of[tonumber(ARGV[at])] = ARGV[at + 1] end
 
 local function is_same(there, record)
   if sub(there, #opening + 1) == record then return true end
@@ -32,13 +31,17 @@ local function is_same(there, record)
 end
 
 -- The job that has a key: of this batch, or one that has not ended. One whose record is gone has no claim.
-local taken, owned, instead = {}, {}, {}
-local function owner_of(key)
-  if taken[key] == nil then
-    local id = call('HGET', keys.unique, key)
-    taken[key] = id and call('HEXISTS', keys.jobs, id) == 1 and id
+local key_of, taken, owned, instead, owner_of = {}, nil, nil, {}, nil
+if base > 3 then
+  for at = 4, base, 2 do key_of[tonumber(ARGV[at])] = ARGV[at + 1] end
+  taken, owned = {}, {}
+  owner_of = function(key)
+    if taken[key] == nil then
+      local id = call('HGET', keys.unique, key)
+      taken[key] = id and call('HEXISTS', keys.jobs, id) == 1 and id
+    end
+    return taken[key]
   end
-  return taken[key]
 end
 
 -- What is new? Everything is checked before anything is written.
@@ -80,29 +83,27 @@ end
 local fresh = #jobs / 2
 if #other > 0 then return {'conflict', other} end
 if fresh == 0 then return {'ok', same, instead} end
--- Bytes of a record on the average, by some that wait, are delayed or held, spread over each. A counter would drift with
--- every job that leaves by another way; a sample is as right after a crash as before.
-local SAMPLE = 8
-local function average()
-  local number, size = 0, 0
-  for _, list in ipairs({keys.wait, keys.later, keys.held}) do
-    local count = call('ZCARD', list)
-    local read = math.min(SAMPLE, count)
-    for k = 0, read - 1 do
-      local id = match(call('ZRANGE', list, math.floor(k * count / read), math.floor(k * count / read))[1], '%S+$')
-      -- Each stands for as many as its list is long beside what is read of it.
-      size, number = size + call('HSTRLEN', keys.jobs, id) * count / read, number + count / read
-    end
-  end
-  return size / number
-end
-
 local meta = call('HMGET', keys.meta, 'weights', 'max_waiting', 'rules', 'holding', 'max_waiting_bytes')
 keys.limited = meta[3] or meta[4]
 local most, most_bytes = tonumber(meta[2] or ARGV[1]), tonumber(meta[5] or ARGV[2])
 if most > 0 or most_bytes > 0 then
   local waiting = call('ZCARD', keys.wait) + call('ZCARD', keys.later) + (meta[4] and call('ZCARD', keys.held) or 0)
-  local bytes = most_bytes > 0 and waiting > 0 and math.floor(waiting * average()) or 0
+  local bytes = 0
+  if most_bytes > 0 and waiting > 0 then
+    -- Bytes of a record on the average, by some that wait, are delayed or held, spread over each. A counter would drift with
+    -- every job that leaves by another way; a sample is as right after a crash as before.
+    local number, size = 0, 0
+    for _, list in ipairs({keys.wait, keys.later, keys.held}) do
+      local count = call('ZCARD', list)
+      local read = math.min(SAMPLE, count)
+      for k = 0, read - 1 do
+        local id = match(call('ZRANGE', list, math.floor(k * count / read), math.floor(k * count / read))[1], '%S+$')
+        -- Each stands for as many as its list is long beside what is read of it.
+        size, number = size + call('HSTRLEN', keys.jobs, id) * count / read, number + count / read
+      end
+    end
+    bytes = math.floor(waiting * size / number)
+  end
   if most > 0 and waiting + fresh > most then return {'full', waiting, int(most), int(bytes), int(most_bytes)} end
   if most_bytes > 0 then
     local more = 0
@@ -120,7 +121,7 @@ end
 local in_line = #ready > 0 and admit(keys, meta[1], ready, heads) or 0
 if #later > 0 then call('ZADD', keys.later, unpack(later)) end
 call('HSET', keys.jobs, unpack(jobs))
-if #owned > 0 then
+if owned and #owned > 0 then
   call('HSET', keys.unique, unpack(owned))
   for at = 1, #owned, 2 do call('HSET', keys.uniques, owned[at + 1], owned[at]) end
   call('HSET', keys.meta, 'unique', 1)
