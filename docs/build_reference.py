@@ -216,7 +216,8 @@ def help_text(
     # With the settings that it inherits when it is run: `-h` is an option of every command.
     context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
     lines = [f"## {name}", "", inspect.cleandoc(command.help or ""), ""]
-    rows = [param.get_help_record(context) for param in command.get_params(context)]
+    # Without --help: click remembers its names from whoever asked first, and every command has it.
+    rows = [param.get_help_record(context) for param in command.params]
     listed = [row for row in rows if row is not None]
     if listed:
         lines += ["| option | |", "|---|---|"]

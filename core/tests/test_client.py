@@ -341,3 +341,107 @@ async def test_client_comes_from_the_environment(url, monkeypatch):
         assert "publish.dispatch" in client.plugins.queues
         assert client.store.keys("q")["jobs"] == "other:{q}:jobs"
         assert await client.store.run(calls.command("PING")) == b"PONG"
+
+
+async def test_second_job_of_a_unique_key_is_the_first_one(client, redis):
+    """A button that is pressed twice, while the first press is worked on."""
+    first = await client.enqueue("letter.send", {"tenant_id": "t1", "text": "a"}, unique="post-9")
+    second = await client.enqueue("letter.send", {"tenant_id": "t1", "text": "b"}, unique="post-9")
+    other = await client.enqueue("letter.send", {"tenant_id": "t2"}, unique="post-9")
+
+    assert (second.id, second.created) == (first.id, False)
+    assert other.created, "one tenant's key says nothing of another's"
+    assert redis.hlen("jr:{letter.send}:jobs") == 2
+    assert (Post.told[-2].job_id, Post.told[-2].created) == (first.id, False)
+
+
+def test_blocking_client_knows_unique_keys_too(url):
+    """And so does the factory, whose fields they stand beside."""
+    with SyncClient(open_sync_store(parse_url(url)), plugins()) as client:
+        first = client.letter.send(tenant_id="t1", unique="k")
+        again = client.enqueue("letter.send", {"tenantId": "t1"}, unique="k")
+        assert (again.id, again.created) == (first.id, False)
+
+
+async def test_queue_can_name_the_field_that_is_the_key(url, redis):
+    """Then no producer has to think of it, in bulk or by name; a field that is empty is no key."""
+    queue = Queue("letter.once", Letter, send, unique_field="text")
+
+    class Once:
+        @staticmethod
+        @hookimpl
+        def jobrunner_queues():
+            return [queue]
+
+    made = Plugins([from_object(Once, Found(name="once", target="here"), {})])
+    redis.hset("jr:{!fleet}:queues", "letter.once", msgspec.json.encode(declare(queue)))
+    payloads = [{"tenantId": "t1", "text": text} for text in ("x", "x", "", "", "y")]
+    async with Client(open_store(parse_url(url)), made) as here:
+        handles = await here.enqueue_many("letter.once", payloads)
+    assert [handle.created for handle in handles] == [True, False, True, True, True]
+    assert handles[1].id == handles[0].id
+    async with Client(open_store(parse_url(url)), Plugins([])) as by_name:
+        assert (await by_name.enqueue("letter.once", payloads[0])).id == handles[0].id
+
+
+@pytest.mark.parametrize("key", [7.5, True, "a\nb", "x" * 257, ["a"]])
+async def test_unique_key_that_is_none_is_refused(client, key):
+    """Before anything is sent."""
+    with pytest.raises(PayloadError, match="unique key"):
+        await client.enqueue("letter.send", {"tenant_id": "t1"}, unique=key)
+
+
+def test_unique_field_that_is_not_there_is_refused():
+    """Where it is written."""
+    with pytest.raises(ValueError, match="unique_field 'id'"):
+        Queue("letter.once", Letter, send, unique_field="id")
+
+
+def full(redis, most=1):
+    redis.hset("jr:{letter.send}:meta", "max_waiting", most)
+
+
+async def test_producer_can_wait_for_room(client, redis):
+    """A producer that is faster than its workers should slow down, and not fail."""
+    first = await client.enqueue("letter.send", {"tenant_id": "t1"})
+    full(redis)
+    waits = asyncio.create_task(client.enqueue("letter.send", {"tenant_id": "t1"}, wait=30))
+    with pytest.raises(QueueFullError, match="1 of 1 jobs"):
+        await client.enqueue("letter.send", {"tenant_id": "t1"}, wait=0.02)
+    assert not waits.done()
+    await client.store.run(calls.remove(client.store.keys("letter.send"), [first.id]))
+
+    assert (await waits).created
+
+
+async def test_bulk_waits_for_room_a_batch_at_a_time(client, redis):
+    """In parts that the queue can take, or it would wait for ever; and when the time is up it says how far it came."""
+    payloads = [{"tenant_id": "t1", "text": str(number)} for number in range(1200)]
+    waits = asyncio.create_task(client.enqueue_many("letter.send", payloads, wait=30))
+    keys = client.store.keys("letter.send")
+    while not waits.done():
+        await asyncio.sleep(0.01)
+        ids = [name.decode() for name in redis.zrange(keys["wait"], 0, 99)]
+        if ids:
+            await client.store.run(calls.remove(keys, ids))
+    assert len(await waits) == 1200
+    with pytest.raises(BatchError, match=r"full with [\d,]+ of 600 jobs"):
+        await client.enqueue_many("letter.send", payloads, wait=0.02)
+
+
+def test_blocking_producer_waits_too_and_not_for_ever(url, redis):
+    """Through the factory as well."""
+    with SyncClient(open_sync_store(parse_url(url)), plugins()) as client:
+        client.letter.send(tenant_id="t1")
+        full(redis)
+        with pytest.raises(QueueFullError):
+            client.letter.send(tenant_id="t1", wait=0.02)
+        full(redis, 2)
+        assert client.enqueue("letter.send", {"tenant_id": "t1"}, wait=5).created
+
+
+@pytest.mark.parametrize("wait", [-1, float("nan"), float("inf"), 86_401, True, "5"])
+async def test_wait_that_has_no_end_is_refused(client, wait):
+    """A producer that hangs is worse than one that fails."""
+    with pytest.raises(ValueError, match="wait is 0 to 86400 seconds"):
+        await client.enqueue("letter.send", {"tenant_id": "t1"}, wait=wait)

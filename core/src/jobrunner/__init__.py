@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time the tabl
     from jobrunner.job import SyncJob as SyncJob
     from jobrunner.masking import Secret as Secret
     from jobrunner.model import Keep as Keep
+    from jobrunner.model import RateLimit as RateLimit
     from jobrunner.model import RetryPolicy as RetryPolicy
     from jobrunner.model import State as State
     from jobrunner.producing import BatchError as BatchError
@@ -73,7 +74,7 @@ _WHERE = {
     "jobrunner.hookspecs": ("hookimpl",),
     "jobrunner.job": ("Job", "SyncJob"),
     "jobrunner.masking": ("Secret",),
-    "jobrunner.model": ("Keep", "RetryPolicy", "State"),
+    "jobrunner.model": ("Keep", "RateLimit", "RetryPolicy", "State"),
     "jobrunner.queue": ("Queue",),
     "jobrunner.settings": ("Service", "plugin_settings"),
 }

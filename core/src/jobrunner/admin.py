@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from jobrunner.declaration import Declaration
+from jobrunner.declaration import Declaration, declare
 from jobrunner.errors import InvalidNameError, JobNotFoundError, UnknownQueueError
 from jobrunner.fleet import WorkerReport
+from jobrunner.limits import Limits
 from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
 from jobrunner.plugins import Plugins
 from jobrunner.queue import Queue
-from jobrunner.record import Note
+from jobrunner.record import Note, decode_record
 from jobrunner.store import calls, looks
 from jobrunner.store.calls import MAX_BY_HAND
 from jobrunner.store.store import Store
@@ -42,6 +43,7 @@ class Admin:
     def __init__(self, store: Store, plugins: Plugins) -> None:
         self.store = store
         self.plugins = plugins
+        self.limits = Limits(store)
 
     # ---- looking ---------------------------------------------------------------------------------------------
 
@@ -56,9 +58,7 @@ class Admin:
                 found[name] = Declaration(name=name)
         for name, queue in self.plugins.queues.items():
             owner = self.plugins.owner(name)
-            found.setdefault(
-                name, Declaration(name=name, plugin=owner.name if owner else "", priority=queue.priority)
-            )
+            found.setdefault(name, declare(queue, plugin=owner.name if owner else ""))
         return dict(sorted(found.items()))
 
     async def workers(self) -> list[tuple[WorkerReport, bool]]:
@@ -143,8 +143,18 @@ class Admin:
         )
         if found.record is None:
             raise JobNotFoundError(f"there is no job {job_id} in {queue}; it may have ended and been trimmed")
+        held = ""
+        if found.is_held:
+            tenant = decode_record(found.record).tenant
+            held = await self.limits.why_held(queue, tenant, await self.declared(queue))
         return job_view(
-            queue, job_id, found, self._installed(queue), keyring=self.plugins.keyring, reveal=reveal
+            queue,
+            job_id,
+            found,
+            self._installed(queue),
+            keyring=self.plugins.keyring,
+            reveal=reveal,
+            held=held,
         )
 
     async def logs(self, queue: str, job_id: str) -> list[dict[str, object]]:
@@ -194,10 +204,33 @@ class Admin:
         records = await self.store.run(looks.records(keys, ids))
         runs = await self.store.run(looks.field(keys, "attempts", ids))
         journals = await self.store.run(looks.field(keys, "state", ids))
+        held = await self._why_held(queue, entries, records) if state is State.PARKED else {}
         return [
-            job_summary(job_id, state, score, record, run, journal)
+            job_summary(job_id, state, score, record, run, journal, held=held.get(job_id, ""))
             for (job_id, score), record, run, journal in zip(entries, records, runs, journals, strict=True)
         ]
+
+    async def _why_held(
+        self, queue: str, entries: Sequence[tuple[str, float]], records: Sequence[bytes | None]
+    ) -> dict[str, str]:
+        """Why jobs on a page are held for their tenants; others are left out."""
+        tenants = {
+            job_id: decode_record(record).tenant
+            for (job_id, score), record in zip(entries, records, strict=True)
+            if score < 0 and record is not None
+        }
+        if not tenants:
+            return {}
+        declared = await self.declared(queue)
+        why = {
+            tenant: await self.limits.why_held(queue, tenant, declared)
+            for tenant in dict.fromkeys(tenants.values())
+        }
+        return {job_id: why[tenant] for job_id, tenant in tenants.items()}
+
+    async def declared(self, queue: str) -> Declaration:
+        """What workers, or a plugin here, declare of a queue; nothing but its name where nobody does."""
+        return (await self.declarations()).get(queue) or Declaration(name=queue)
 
     # ---- moving jobs -----------------------------------------------------------------------------------------
 
@@ -258,15 +291,13 @@ class Admin:
             left -= gone
             yield gone
 
-    async def pause(self, queue: str) -> None:
-        """Let no further job of a queue start."""
-        await self.store.run(calls.command("HSET", self.store.keys(check_queue(queue))["meta"], "paused", 1))
+    async def pause(self, queue: str, tenant: str = "") -> None:
+        """Let no further job of a queue start, or none of one tenant in it."""
+        await self.limits.pause(queue, tenant)
 
-    async def resume(self, queue: str) -> None:
-        """Let a queue's jobs start again, and wake a worker."""
-        keys = self.store.keys(check_queue(queue))
-        await self.store.run(calls.command("HDEL", keys["meta"], "paused"))
-        await self.store.run(calls.command("LPUSH", keys["wake"], 1))
+    async def resume(self, queue: str, tenant: str = "") -> None:
+        """Let a queue's jobs start again, or a tenant's, and wake a worker."""
+        await self.limits.resume(queue, tenant)
 
     async def check_known(self, queue: str) -> None:
         """Refuse a queue that neither a plugin here nor a worker ever declared.

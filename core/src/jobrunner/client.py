@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from jobrunner.drafting import Draft, Options, Payload
-from jobrunner.errors import JobrunnerError, OutcomeUnknownError, StoreUnavailableError
+from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import JobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, batches
+from jobrunner.producing import RESEND_S, BatchError, Producer, Room
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -77,6 +77,8 @@ class Client(Producer):
         job_id: str | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        unique: str | None = None,
+        wait: float | None = None,
     ) -> JobHandle:
         """Enqueue one job.
 
@@ -89,29 +91,42 @@ class Client(Producer):
             job_id: Makes the call idempotent: the same id and payload again is the same job.
             tenant: Whose job it is, where the payload does not say.
             headers: Put beside the payload.
+            unique: A key that is the job's until it ends; while another job of the tenant has it, this one is not taken in.
+
+            wait: Seconds to wait for room where the queue is full, up to a day; None raises at once.
 
         Returns:
-            The job's handle; `created` is False where the job was there before.
+            The job's handle; `created` is False where the job was there before, or another has its unique key: then it is
+            that one's handle.
 
         Raises:
             PayloadError: The payload does not fit the queue; nothing was sent.
             ConflictError: A job of that id has another payload.
-            QueueFullError: The queue is at its cap.
+            QueueFullError: The queue is at its cap, and no room was made in time.
             UnknownQueueError: No plugin declares the queue and no worker has served it.
             StoreError: The store did not take it, or its answer was lost for a minute.
         """
         options = Options(
-            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+            delay=delay,
+            at=at,
+            priority=priority,
+            job_id=job_id,
+            tenant=tenant,
+            headers=headers,
+            unique=unique,
         )
-        return await self.enqueue_with(queue, payload, options)
+        return await self.enqueue_with(queue, payload, options, wait=wait)
 
-    async def enqueue_with(self, queue: str, payload: Payload, options: Options) -> JobHandle:
+    async def enqueue_with(
+        self, queue: str, payload: Payload, options: Options, *, wait: float | None = None
+    ) -> JobHandle:
         """Enqueue one job with its options in one value; see `enqueue`."""
+        room = Room(wait)
         if not self._book.knows(queue):
             await self._learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = await self._send([draft])
-        return JobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
+        known = await self._send([draft], room)
+        return self._handle(queue, draft, known)
 
     async def enqueue_many(
         self,
@@ -124,11 +139,12 @@ class Client(Producer):
         job_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        wait: float | None = None,
     ) -> list[JobHandle]:
         """Enqueue any number of jobs, in batches that are each taken whole or not at all.
 
         All payloads are checked before the first is sent. The arguments are those of `enqueue`; `job_ids` gives
-        each job its id.
+        each job its id, and `wait` is for all of them together.
 
         Returns:
             A handle a payload, in their order.
@@ -137,20 +153,22 @@ class Client(Producer):
             PayloadError: A payload does not fit; nothing was sent.
             BatchError: The store refused a batch; it says how many jobs went in before.
         """
+        room = Room(wait)
         options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
         if not self._book.knows(queue):
             await self._learn(queue)
         handles: list[JobHandle] = []
-        for batch in batches(self._drafts(queue, payloads, options, job_ids)):
+        for batch in self._batches(self._drafts(queue, payloads, options, job_ids), room):
             try:
-                known = await self._send(batch)
+                known = await self._send(batch, room)
             except JobrunnerError as error:
                 raise BatchError(error, len(handles)) from error
-            handles += [
-                JobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
-                for draft in batch
-            ]
+            handles += [self._handle(queue, draft, known) for draft in batch]
         return handles
+
+    def _handle(self, queue: str, draft: Draft, known: Mapping[str, str]) -> JobHandle:
+        job_id = draft.job.id
+        return JobHandle(self.store, known.get(job_id, job_id), queue, created=job_id not in known)
 
     def handle(self, queue: str, job_id: str) -> JobHandle:
         """The handle of a job that was enqueued before, for its result."""
@@ -167,8 +185,14 @@ class Client(Producer):
         schema = await self._retried(looks.schemas(keys, queue)) if declared else None
         self._book.learn(queue, declared, schema)
 
-    async def _send(self, drafts: Sequence[Draft]) -> set[str]:
-        return self._answer(drafts, await self._retried(self._call(self.store, drafts)))
+    async def _send(self, drafts: Sequence[Draft], room: Room) -> dict[str, str]:
+        while True:
+            answer = await self._retried(self._call(self.store, drafts))
+            try:
+                return self._answer(drafts, answer)
+            except QueueFullError as full:
+                pause = room.pause(full)
+            await asyncio.sleep(pause)
 
     async def _retried(self, call: calls.Call[T]) -> T:
         begun, failures = time.monotonic(), 0

@@ -24,11 +24,18 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     version: int = 1
     tenant_field: str = ""
     schedule_field: str = ""
+    unique_field: str = ""
     route: str = ""
     timeout: float = 3600.0
     lease: float = 30.0
     max_attempts: int = 8
+    max_active: int = 0
+    max_active_per_tenant: int = 0
+    rate_limit: str = "0"
+    """Jobs, ms and burst; `0` is any number."""
+    rate_limit_per_tenant: str = "0"
     max_waiting: int = 0
+    max_waiting_bytes: int = 0
     max_payload: int = MAX_PAYLOAD
     has_secrets: bool = False
     """Whether the payload has secret fields: producers that have a key seal it."""
@@ -46,11 +53,17 @@ def declare(queue: Queue, *, plugin: str = "", distribution: str = "", concurren
         version=queue.version,
         tenant_field=wire.get(queue.tenant_field, ""),
         schedule_field=wire.get(queue.schedule_field or "", ""),
+        unique_field=wire.get(queue.unique_field or "", ""),
         route=queue.route or "",
         timeout=queue.timeout,
         lease=queue.lease,
         max_attempts=queue.retry.max_attempts,
+        max_active=queue.max_active or 0,
+        max_active_per_tenant=queue.max_active_per_tenant or 0,
+        rate_limit=queue.rate_limit.stored if queue.rate_limit else "0",
+        rate_limit_per_tenant=queue.rate_limit_per_tenant.stored if queue.rate_limit_per_tenant else "0",
         max_waiting=queue.max_waiting or 0,
+        max_waiting_bytes=queue.max_waiting_bytes or 0,
         max_payload=queue.max_payload,
         has_secrets=queue.has_secrets,
     )

@@ -204,6 +204,7 @@ async def audit(admin: Admin, queue: str, progress: Progress = lambda *_: None) 
             looked_at += len(some)
             progress(queue, looked_at, max(number, looked_at))
         empty = [job_id async for job_id in _without_record(admin, keys)]
+        apart = [job_id async for job_id in _wrongly_held(admin, keys)]
         orphans = [job_id async for job_id in _without_worker(admin, keys)]
         wrong = await _tally_differs(admin, keys, tally)
     except StoreError as error:
@@ -215,6 +216,11 @@ async def audit(admin: Admin, queue: str, progress: Progress = lambda *_: None) 
         ("error", twice, "jobs are in two lists at once"),
         ("error", empty, "entries stand in a list without a record"),
         (
+            "error",
+            apart,
+            "jobs are held for a tenant in one list and not in the other, so they would never run",
+        ),
+        (
             "warning",
             orphans,
             "jobs are leased by workers that are gone; a worker of the queue takes them over",
@@ -223,7 +229,7 @@ async def audit(admin: Admin, queue: str, progress: Progress = lambda *_: None) 
         if ids:
             names = ", ".join(ids[:3]) + (" ..." if len(ids) > 3 else "")
             yield Finding(level=level, about=about, text=f"{what}: {len(ids):,} ({names})")
-    if not (lost or twice or empty):
+    if not (lost or twice or empty or apart):
         yield Finding(level="ok", about=about, text="every job is in its place")
     if wrong:
         text = f"the counts by tenant are off for {', '.join(wrong[:3])}; they are right again when those jobs are gone"
@@ -289,6 +295,35 @@ async def _without_record(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
                 still = await admin.store.run(calls.command(read, keys[part], job_id))
                 if still:
                     yield job_id
+
+
+async def _wrongly_held(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
+    """Jobs that are held for their tenants, under their order in `held` and under minus that in `parked`, by one only."""
+    async for flat in _walk(admin, "ZSCAN", keys["held"]):
+        for entry in flat[::2]:
+            _, place, job_id = entry.decode().split(" ")
+            held = [
+                calls.command("ZSCORE", keys["held"], entry),
+                calls.command("ZSCORE", keys["parked"], job_id),
+            ]
+            there, score = await admin.store.run_many(held)
+            if there is not None and (not isinstance(score, bytes) or -float(score) != float(place)):
+                yield job_id
+    async for flat in _walk(admin, "ZSCAN", keys["parked"]):
+        for name, score in zip(flat[::2], flat[1::2], strict=True):
+            if (order := -float(score)) <= 0:
+                continue
+            record = await admin.store.run(calls.command("HGET", keys["jobs"], name))
+            if not isinstance(record, bytes):
+                continue
+            entry = b"%s %016.0f %s" % (decode_record(record).tenant.encode(), order, name)
+            held = [
+                calls.command("ZSCORE", keys["held"], entry),
+                calls.command("ZSCORE", keys["parked"], name),
+            ]
+            there, again = await admin.store.run_many(held)
+            if there is None and isinstance(again, bytes) and float(again) == float(score):
+                yield name.decode()
 
 
 async def _without_worker(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:

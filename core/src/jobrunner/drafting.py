@@ -30,6 +30,9 @@ MAX_HEADERS = 32
 MAX_HEADER = 1024
 """Headers of a job, and characters of a name or value: room for a trace, not for a second payload."""
 
+MAX_UNIQUE = 256
+"""Characters of a unique key."""
+
 DUE_HEADER = "jobrunner-due"
 """When a delayed job is due, in ms since 1970 by the producer's clock: for telling its wait, not for its order."""
 
@@ -43,6 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str | None = None
     tenant: str | None = None
     headers: Mapping[str, str] | None = None
+    unique: str | None = None
     parent_tenant: str = ""
     """The tenant of the job that enqueues this one; it holds where neither payload nor producer names one."""
 
@@ -120,7 +124,8 @@ class Drafter:
         if self._keyring:
             raw = self._keyring.seal(raw, bound_to=binding(declared.name, job_id, tenant, declared.version))
         record = encode_record(self._priority, tenant, declared.version, raw, headers, mark)
-        job = NewJob(job_id, when, record)
+        key = options.unique if options.unique is not None else fields.get(declared.unique_field or "")
+        job = NewJob(job_id, when, record, _unique(declared, tenant, key))
         return Draft(job=job, queue=declared.name, tenant=tenant, priority=self._priority, delay_ms=delay_ms)
 
 
@@ -148,6 +153,8 @@ def _encoded(
             fields[declared.tenant_field] = getattr(value, queue.tenant_field)
         if queue.schedule_field:
             fields[declared.schedule_field] = getattr(value, queue.schedule_field)
+        if queue.unique_field:
+            fields[declared.unique_field] = getattr(value, queue.unique_field)
         return raw, fields
     if not isinstance(payload, (msgspec.Struct, Mapping)):
         raise PayloadError(
@@ -172,6 +179,18 @@ def _tenant(declared: Declaration, fields: Mapping[str, object], asked: str | No
         problem = f"the payload says {named!r}, and tenant={asked!r}; they must be the same"
         raise PayloadError(declared.name, declared.tenant_field, problem)
     return check_tenant(named)
+
+
+def _unique(declared: Declaration, tenant: str, key: object) -> str:
+    """A unique key as the store has it: one tenant's says nothing of another's. Empty where there is none."""
+    if key is None or key == "":
+        return ""
+    is_key = isinstance(key, (str, int)) and not isinstance(key, bool)
+    text = str(key) if is_key else ""
+    if not text or len(text) > MAX_UNIQUE or not text.isprintable():
+        what = f"a unique key is printable text up to {MAX_UNIQUE} characters, or a whole number, not {key!r:.80}"
+        raise PayloadError(declared.name, declared.unique_field, what)
+    return f"{tenant} {text}"
 
 
 def _priority(declared: Declaration, asked: int | None) -> int:

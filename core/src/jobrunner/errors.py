@@ -144,13 +144,13 @@ class QueueFullError(JobrunnerError):
 
     Attributes:
         queue: The queue's name.
-        waiting: Jobs waiting or delayed.
+        waiting: Jobs waiting, delayed or held.
     """
 
-    def __init__(self, queue: str, waiting: int, cap: int) -> None:
-        super().__init__(
-            f"{queue}: full with {waiting:,} of {cap:,} jobs; try again when workers have made room"
-        )
+    def __init__(self, queue: str, waiting: int, cap: int, *, size: int = 0, max_size: int = 0) -> None:
+        jobs = f"{waiting:,} of {cap:,} jobs" if cap else f"{waiting:,} jobs"
+        size_too = f" and about {size:,} of {max_size:,} bytes" if max_size else ""
+        super().__init__(f"{queue}: full with {jobs}{size_too}; try again when workers have made room")
         self.queue = queue
         self.waiting = waiting
 

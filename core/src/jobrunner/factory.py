@@ -12,7 +12,7 @@ from jobrunner.plugins import Plugins
 
 H = TypeVar("H")
 
-OPTIONS = ("delay", "at", "priority", "job_id", "tenant", "headers")
+OPTIONS = ("delay", "at", "priority", "job_id", "tenant", "headers", "unique", "wait")
 """Arguments that belong to the enqueue; a payload field of the same name is given as a map instead."""
 
 

@@ -5,7 +5,9 @@ Pure data: nothing here knows Redis, a handler, or the time.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -38,6 +40,68 @@ class State(StrEnum):
     def ended(self) -> bool:
         """Whether a job in this state is over."""
         return self in (State.COMPLETED, State.FAILED, State.CANCELLED)
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs may start in a time, over all workers: a bucket that fills evenly.
+
+    In the long run `jobs` start in each `per_seconds`, and in any such span `jobs + burst - 1` at the most. `burst=1`
+    spaces them evenly and so never lets more than `jobs` start in any span.
+
+    Args:
+        jobs: 1 to 1,000,000.
+        per_seconds: 0.001 to 30 days.
+        burst: How many may start at once after a while of quiet, 1 to `jobs`; None is `jobs`.
+
+    Source: the generic cell rate algorithm of ITU-T I.371, with the time in ms.
+    """
+
+    jobs: int
+    per_seconds: float
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        if type(self.jobs) is not int or not 1 <= self.jobs <= 1_000_000:
+            raise ValueError(f"RateLimit: jobs is 1 to 1000000, not {self.jobs!r}")
+        if not 0.001 <= self.per_seconds <= 30 * DAY_S:
+            raise ValueError(f"RateLimit: per_seconds is 0.001 to 30 days, not {self.per_seconds!r}")
+        if self.burst is not None and not 1 <= self.burst <= self.jobs:
+            raise ValueError(f"RateLimit: burst is 1 to jobs ({self.jobs}), not {self.burst!r}")
+
+    @property
+    def stored(self) -> str:
+        """As the scripts take it: jobs, ms, burst."""
+        return f"{self.jobs} {round(self.per_seconds * 1000)} {self.burst or self.jobs}"
+
+    def __str__(self) -> str:
+        return f"{self.jobs}/{self.per_seconds:g}{f':{self.burst}' if self.burst else ''}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `100/60`, or `100/60:10` with a burst of 10.
+
+        Raises:
+            ValueError: It is not a rate.
+        """
+        found = _RATE.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(
+                f"a rate is jobs/seconds such as 100/60, or 100/60:10 with a burst, not {text!r:.80}"
+            )
+        jobs, seconds, burst = found.groups()
+        return cls(jobs=int(jobs), per_seconds=float(seconds), burst=int(burst) if burst else None)
+
+    @classmethod
+    def from_stored(cls, text: str) -> Self | None:
+        """Read what the scripts take; None where it is none."""
+        try:
+            jobs, ms, burst = map(int, text.split())
+            return cls(jobs=jobs, per_seconds=ms / 1000, burst=None if burst == jobs else burst)
+        except ValueError:
+            return None
+
+
+_RATE = re.compile(r"(\d{1,7})/(\d{1,7}(?:\.\d{1,3})?)(?::(\d{1,7}))?", re.ASCII)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):

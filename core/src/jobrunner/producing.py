@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from jobrunner.backoff import reconnect_delay
 from jobrunner.drafting import Draft, Options, Payload
@@ -18,6 +19,12 @@ from jobrunner.store.store import Store, SyncStore
 
 RESEND_S = 60.0
 """Seconds for which an enqueue is sent again; well under the 120 s for which a trimmed id is remembered."""
+
+MAX_WAIT_S = 86_400.0
+"""Seconds that a producer may wait for room."""
+
+FIRST_PAUSE_S, PAUSE_S = 0.05, 1.0
+"""Seconds between tries of a producer that waits for room: at first, and at the most."""
 
 MAX_BATCH_BYTES = 4 << 20
 """Bytes that one batch of an `enqueue_many` sends at the most."""
@@ -36,6 +43,36 @@ class BatchError(JobrunnerError):
         self.exit_status = cause.exit_status  # type: ignore[misc]  # as the cause's
 
 
+class Room:
+    """How long a producer waits for a queue that is full.
+
+    Args:
+        wait: Seconds from now in all, 0 to a day; None does not wait.
+        chance: The jitter's source: producers that wait together should not come back together.
+
+    Raises:
+        ValueError: It is not such a number.
+    """
+
+    def __init__(self, wait: float | None, chance: Callable[[], float] = random.random) -> None:
+        number = isinstance(wait, (int, float)) and not isinstance(wait, bool)
+        if wait is not None and not (number and 0 <= wait <= MAX_WAIT_S):
+            raise ValueError(f"wait is 0 to {MAX_WAIT_S:g} seconds, not {wait!r}")
+        self.waits = bool(wait)
+        self._until = time.monotonic() + (wait or 0.0)
+        self._pause = FIRST_PAUSE_S
+        self._chance = chance
+
+    def pause(self, full: QueueFullError) -> float:
+        """Seconds until the next try; raises the error where there is no time left."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise full
+        pause = self._pause * (0.5 + self._chance() / 2)
+        self._pause = min(PAUSE_S, self._pause * 1.5)
+        return min(left, pause)
+
+
 class Producer:
     """What both clients share."""
 
@@ -48,14 +85,16 @@ class Producer:
             for plugin, function in plugins.implementing("jobrunner_event")
         )
 
-    def _answer(self, drafts: Sequence[Draft], answer: Enqueued) -> set[str]:
-        """The ids that were there before; raises what the store refused."""
+    def _answer(self, drafts: Sequence[Draft], answer: Enqueued) -> dict[str, str]:
+        """The ids that were not taken in, each with the job that is there instead; raises what the store refused."""
         queue = drafts[0].queue
         if answer.status == "conflict":
             raise ConflictError(queue, answer.ids)
         if answer.status == "full":
-            raise QueueFullError(queue, answer.waiting, self._book.declared(queue).max_waiting)
-        known = set(answer.ids)
+            raise QueueFullError(
+                queue, answer.waiting, answer.max_waiting, size=answer.bytes, max_size=answer.max_bytes
+            )
+        known = {job_id: job_id for job_id in answer.ids} | dict(answer.instead)
         if self._observers.wants(JobEnqueued):
             owner = self.plugins.owner(queue)
             for draft in drafts:
@@ -64,7 +103,7 @@ class Producer:
                         timestamp=self._observers.now(),
                         queue=queue,
                         plugin=owner.name if owner else "",
-                        job_id=draft.job.id,
+                        job_id=known.get(draft.job.id, draft.job.id),
                         tenant=draft.tenant,
                         priority=draft.priority,
                         delay_ms=draft.delay_ms,
@@ -76,7 +115,13 @@ class Producer:
     def _call(self, store: Store | SyncStore, drafts: Sequence[Draft]) -> calls.Call[Enqueued]:
         queue = drafts[0].queue
         jobs = [draft.job for draft in drafts]
-        return calls.enqueue(store.keys(queue), jobs, self._book.declared(queue).max_waiting)
+        declared = self._book.declared(queue)
+        return calls.enqueue(store.keys(queue), jobs, declared.max_waiting, declared.max_waiting_bytes)
+
+    def _batches(self, drafts: Sequence[Draft], room: Room) -> Iterable[list[Draft]]:
+        """Batches of one queue; where the producer waits for room, none is larger than what the queue takes in all."""
+        most = self._book.declared(drafts[0].queue).max_waiting if drafts and room.waits else 0
+        return batches(drafts, most or MAX_ENQUEUE)
 
     def _drafts(
         self, queue: str, payloads: Iterable[Payload], options: Options, job_ids: Sequence[str] | None
@@ -98,13 +143,14 @@ class Producer:
         return 0.0 if failures == 1 and isinstance(error, OutcomeUnknownError) else reconnect_delay(failures)
 
 
-def batches(drafts: Sequence[Draft]) -> Iterable[list[Draft]]:
-    """Cut a list into batches that the store takes: by number and by bytes."""
+def batches(drafts: Sequence[Draft], most: int = MAX_ENQUEUE) -> Iterable[list[Draft]]:
+    """Cut a list into batches that the store takes: by number, `most` or `MAX_ENQUEUE`, and by bytes."""
+    most = min(most, MAX_ENQUEUE)
     batch: list[Draft] = []
     size = 0
     for one in drafts:
         length = len(one.job.record)
-        if batch and (len(batch) >= MAX_ENQUEUE or size + length > MAX_BATCH_BYTES):
+        if batch and (len(batch) >= most or size + length > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(one)

@@ -24,6 +24,7 @@ from jobrunner.model import (
     MAX_PRIORITY,
     MAX_RESULT,
     Keep,
+    RateLimit,
     RetryPolicy,
 )
 from jobrunner.names import check_queue
@@ -55,13 +56,19 @@ class Queue:
         route: Two words such as `content/generate-monthly`: the factory's name and the HTTP route.
         tenant_field: The payload's field that names the tenant; None looks for `tenant_id`, "" means none.
         schedule_field: A payload field, an aware datetime, before which the job does not start.
+        unique_field: A payload field, text or a whole number: while a job has not ended, no second one of the tenant with
+            the same value is taken in. A producer's `unique=` goes before it.
         keep_completed: How much is kept of completed jobs.
         keep_failed: How much is kept of failed jobs and of cancelled ones.
         idempotency: Seconds for which an id chosen by a producer is remembered after its job was trimmed.
         version: The payload's version, 1 or more.
         upgrades: For each older version, a function from its plain payload to the next version's.
         max_active: Jobs at once over all workers; None is unbounded.
-        max_waiting: Jobs waiting and delayed, past which the queue refuses; None is unbounded.
+        max_active_per_tenant: The same for the jobs of one tenant; what is over is held, and others go on.
+        rate_limit: How many jobs may start in a time, over all workers; None is any number.
+        rate_limit_per_tenant: The same for the jobs of one tenant; what is over is held, and others go on.
+        max_waiting: Jobs waiting, delayed and held, past which the queue refuses; None is unbounded.
+        max_waiting_bytes: The same in bytes of their records, by the average of a sample; None is unbounded.
         max_payload: Bytes of an encoded payload.
         max_result: Bytes of an encoded result.
 
@@ -86,13 +93,18 @@ class Queue:
         route: str | None = None,
         tenant_field: str | None = None,
         schedule_field: str | None = None,
+        unique_field: str | None = None,
         keep_completed: Keep = KEEP_COMPLETED,
         keep_failed: Keep = KEEP_FAILED,
         idempotency: float = 86_400.0,
         version: int = 1,
         upgrades: Mapping[int, Upgrade] | None = None,
         max_active: int | None = None,
+        max_active_per_tenant: int | None = None,
+        rate_limit: RateLimit | None = None,
+        rate_limit_per_tenant: RateLimit | None = None,
         max_waiting: int | None = None,
+        max_waiting_bytes: int | None = None,
         max_payload: int = MAX_PAYLOAD,
         max_result: int = MAX_RESULT,
     ) -> None:
@@ -114,17 +126,18 @@ class Queue:
         self.route = self._route(route)
         self.tenant_field = self._tenant_field(tenant_field)
         self.schedule_field = self._schedule_field(schedule_field)
+        self.unique_field = self._unique_field(unique_field)
         self.keep_completed = keep_completed
         self.keep_failed = keep_failed
         self.idempotency = self._within("idempotency", idempotency, 0, 30 * 86_400)
         self.version = self._within("version", version, 1, 1_000_000)
         self.upgrades = self._upgrades(upgrades or {})
-        self.max_active = (
-            max_active if max_active is None else self._within("max_active", max_active, 1, 10**9)
-        )
-        self.max_waiting = (
-            max_waiting if max_waiting is None else self._within("max_waiting", max_waiting, 1, 10**9)
-        )
+        self.max_active = self._bound("max_active", max_active)
+        self.max_active_per_tenant = self._bound("max_active_per_tenant", max_active_per_tenant)
+        self.rate_limit = self._rate("rate_limit", rate_limit)
+        self.rate_limit_per_tenant = self._rate("rate_limit_per_tenant", rate_limit_per_tenant)
+        self.max_waiting = self._bound("max_waiting", max_waiting)
+        self.max_waiting_bytes = self._bound("max_waiting_bytes", max_waiting_bytes, 10**15)
         self.max_payload = self._within("max_payload", max_payload, 2, 64 << 20)
         self.max_result = self._within("max_result", max_result, 2, 64 << 20)
         self.has_secrets = has_secrets(payload)
@@ -151,6 +164,14 @@ class Queue:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise ValueError(f"queue {self.name}: {name} is {low:g} to {high:g}, not {value!r}")
         return value
+
+    def _rate(self, name: str, value: RateLimit | None) -> RateLimit | None:
+        if value is not None and not isinstance(value, RateLimit):
+            raise ValueError(f"queue {self.name}: {name} is a RateLimit, not {value!r}")
+        return value
+
+    def _bound(self, name: str, value: int | None, most: int = 10**9) -> int | None:
+        return value if value is None else self._within(name, value, 1, most)
 
     def _executor(self, handler: Handler, executor: Executor | None) -> Executor:
         if not callable(handler):
@@ -194,6 +215,13 @@ class Queue:
             raise ValueError(
                 f"queue {self.name}: schedule_field {field!r} must be Annotated[datetime, Meta(tz=True)]: "
                 "a time without a zone means another moment on each machine"
+            )
+        return field
+
+    def _unique_field(self, field: str | None) -> str | None:
+        if field is not None and field not in self.payload.__struct_fields__:
+            raise ValueError(
+                f"queue {self.name}: unique_field {field!r} is not a field of {self.payload.__name__}"
             )
         return field
 

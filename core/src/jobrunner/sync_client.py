@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from jobrunner.drafting import Draft, Options, Payload
-from jobrunner.errors import JobrunnerError, OutcomeUnknownError, StoreUnavailableError
+from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import SyncJobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, batches
+from jobrunner.producing import RESEND_S, BatchError, Producer, Room
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -68,19 +68,30 @@ class SyncClient(Producer):
         job_id: str | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        unique: str | None = None,
+        wait: float | None = None,
     ) -> SyncJobHandle:
         """Enqueue one job; see `Client.enqueue`."""
         options = Options(
-            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+            delay=delay,
+            at=at,
+            priority=priority,
+            job_id=job_id,
+            tenant=tenant,
+            headers=headers,
+            unique=unique,
         )
-        return self.enqueue_with(queue, payload, options)
+        return self.enqueue_with(queue, payload, options, wait=wait)
 
-    def enqueue_with(self, queue: str, payload: Payload, options: Options) -> SyncJobHandle:
+    def enqueue_with(
+        self, queue: str, payload: Payload, options: Options, *, wait: float | None = None
+    ) -> SyncJobHandle:
         """Enqueue one job with its options in one value; see `Client.enqueue`."""
+        room = Room(wait)
         self.learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = self._send([draft])
-        return SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
+        known = self._send([draft], room)
+        return self._handle(queue, draft, known)
 
     def enqueue_many(
         self,
@@ -93,16 +104,15 @@ class SyncClient(Producer):
         job_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        wait: float | None = None,
     ) -> list[SyncJobHandle]:
         """Enqueue any number of jobs; see `Client.enqueue_many`."""
+        room = Room(wait)
         options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
         self.learn(queue)
         handles: list[SyncJobHandle] = []
-        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids)):
-            handles += [
-                SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
-                for draft in batch
-            ]
+        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids), room):
+            handles += [self._handle(queue, draft, known) for draft in batch]
         return handles
 
     def learn(self, queue: str) -> None:
@@ -127,24 +137,28 @@ class SyncClient(Producer):
         self.learn(queue)
         return self._book.drafter(queue, options).draft(payload)
 
-    def send_drafts(self, drafts: Sequence[Draft]) -> Iterator[tuple[int, int]]:
+    def send_drafts(self, drafts: Sequence[Draft], *, wait: float | None = None) -> Iterator[tuple[int, int]]:
         """Send jobs of one queue that were checked before: for each batch how many are new, and how many it had.
 
         Raises:
             BatchError: The store refused a batch; it says how many jobs went in before.
         """
-        for batch, known in self._sent(drafts):
+        for batch, known in self._sent(drafts, Room(wait)):
             yield len(batch) - len(known), len(batch)
 
-    def _sent(self, drafts: Sequence[Draft]) -> Iterator[tuple[list[Draft], set[str]]]:
+    def _sent(self, drafts: Sequence[Draft], room: Room) -> Iterator[tuple[list[Draft], dict[str, str]]]:
         done = 0
-        for batch in batches(drafts):
+        for batch in self._batches(drafts, room):
             try:
-                known = self._send(batch)
+                known = self._send(batch, room)
             except JobrunnerError as error:
                 raise BatchError(error, done) from error
             done += len(batch)
             yield batch, known
+
+    def _handle(self, queue: str, draft: Draft, known: Mapping[str, str]) -> SyncJobHandle:
+        job_id = draft.job.id
+        return SyncJobHandle(self.store, known.get(job_id, job_id), queue, created=job_id not in known)
 
     def handle(self, queue: str, job_id: str) -> SyncJobHandle:
         """The handle of a job that was enqueued before, for its result."""
@@ -155,8 +169,14 @@ class SyncClient(Producer):
             raise AttributeError(name)
         return Factory(self.plugins, name, self.enqueue)
 
-    def _send(self, drafts: Sequence[Draft]) -> set[str]:
-        return self._answer(drafts, self._retried(self._call(self.store, drafts)))
+    def _send(self, drafts: Sequence[Draft], room: Room) -> dict[str, str]:
+        while True:
+            answer = self._retried(self._call(self.store, drafts))
+            try:
+                return self._answer(drafts, answer)
+            except QueueFullError as full:
+                pause = room.pause(full)
+            time.sleep(pause)
 
     def _retried(self, call: calls.Call[T]) -> T:
         begun, failures = time.monotonic(), 0

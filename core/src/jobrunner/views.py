@@ -18,6 +18,7 @@ from jobrunner.record import (
     AttemptError,
     Counts,
     Crash,
+    Entry,
     Note,
     Record,
     Result,
@@ -50,6 +51,8 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     plugin: str = ""
     priority: int = 0
     concurrency: int = 0
+    held: int = 0
+    """Those of `parked` that are held for their tenants."""
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -107,6 +110,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     lease_until: int | None = None
     worker: str = ""
     cancel_reason: str = ""
+    reason: str = ""
+    """For a parked job: why it is held back."""
     version: int = 1
     headers: dict[str, str] = {}
     payload: object = None
@@ -129,6 +134,8 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     score_at: int | None
     """When it is due, when its lease ends, or when it ended; null while it waits."""
     last_error: str = ""
+    reason: str = ""
+    """For a parked job: why it is held back."""
     cursor: str = ""
     """The job's place in the list, for the page that begins after it."""
 
@@ -141,16 +148,17 @@ def job_view(
     *,
     keyring: Keyring,
     reveal: bool = False,
+    held: str = "",
 ) -> JobView:
-    """A job as it may be seen; `reveal` as in `masked_payload`."""
+    """A job as it may be seen; `reveal` as in `masked_payload`, `held` says why its tenant's jobs are."""
     record, sealed = _opened(found, queue_name, job_id, keyring)
     counts = decode_counts(found.attempts)
     score = int(next(iter(found.scores.values()), 0))
     state = found.state
     under_way = _under_way(state)
     lease = (found.lease or b"").decode("utf-8", "replace")
-    held, _, reason = lease.partition("\n")
-    holder = held.split(" ")
+    words, _, reason = lease.partition("\n")
+    holder = words.split(" ")
     journal = decode_journal(found.journal)
     results = [d.entry for d in journal if isinstance(d.entry, Result)]
     progress, message = _progress(found.progress)
@@ -169,6 +177,7 @@ def job_view(
         lease_until=score if state is State.ACTIVE else None,
         worker=holder[2] if len(holder) > 2 else "",
         cancel_reason=reason,
+        reason=held or (_parked_for([d.entry for d in journal]) if state is State.PARKED else ""),
         version=record.version,
         headers=record.headers or {},
         payload=f"{MASK} ({sealed})" if sealed else masked_payload(record, queue, reveal=reveal),
@@ -181,9 +190,16 @@ def job_view(
 
 
 def job_summary(
-    job_id: str, state: State, score: float, raw: bytes | None, runs: bytes | None, journal: bytes | None
+    job_id: str,
+    state: State,
+    score: float,
+    raw: bytes | None,
+    runs: bytes | None,
+    journal: bytes | None,
+    *,
+    held: str = "",
 ) -> JobSummary:
-    """A job as a list has it."""
+    """A job as a list has it; `held` says why its tenant's jobs are."""
     record = decode_record(raw or b'[0,0,"",0,null]')
     counts: Counts = decode_counts(runs)
     entries = [d.entry for d in decode_journal(journal)]
@@ -197,10 +213,16 @@ def job_summary(
         priority=record.priority,
         attempt=counts.errors + _under_way(state),
         enqueued_at=record.at_ms,
-        score_at=None if state is State.WAITING else int(score),
+        score_at=None if state is State.WAITING or score < 0 else int(score),
         last_error=error,
+        reason=held or (_parked_for(entries) if state is State.PARKED else ""),
         cursor=f"{score:.0f}:{job_id}",
     )
+
+
+def _parked_for(entries: Sequence[Entry]) -> str:
+    last = entries[-1] if entries else None
+    return last.reason if isinstance(last, Note) else ""
 
 
 def _under_way(state: State | None) -> int:
@@ -279,6 +301,7 @@ def queue_stats(
         plugin=plugin,
         priority=priority,
         concurrency=concurrency,
+        held=counts.held,
     )
 
 

@@ -160,3 +160,15 @@ def test_delayed_job_is_left_by_a_burst(desk):
     assert done.status == 0
     assert "1 job scheduled for later" in done.err
     assert desk.stats()["delayed"] == 1
+
+
+def test_unique_key_takes_one_job_in_until_it_ends(desk):
+    """The second command answers with the first one's job, and says so."""
+    words = ("enqueue", "parcel.deliver", '{"tenantId": "t1", "number": 1}', "--unique", "box-1")
+    first = desk.run(*words).out.strip()
+    again = desk.run(*words)
+    assert (again.status, again.out.strip()) == (0, first)
+    assert "unique key box-1" in again.err
+    desk.burst()
+    assert desk.run(*words).out.strip() != first
+    assert desk.run("enqueue", "parcel.deliver", "--file", "x", "--unique", "k").status == 2

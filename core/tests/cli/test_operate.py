@@ -10,6 +10,8 @@ import sys
 import termios
 import time
 
+import pytest
+
 
 def test_stats_queues_and_health_agree(desk):
     """Three views of the same numbers; JSON is in camelCase for programs, tables line up for people."""
@@ -94,6 +96,50 @@ def test_paused_queue_starts_nothing_until_it_is_resumed(desk):
     desk.burst()
 
     assert desk.stats()["completed"] == 1
+
+
+def test_paused_tenant_is_held_and_the_reason_is_told_everywhere(desk):
+    """One tenant's trouble must not stop the others, and nobody should have to guess why a job stands still."""
+    assert desk.run("pause", "parcel.deliver", "--tenant", "t1").out.startswith(
+        "t1 in parcel.deliver is paused"
+    )
+    held, other = desk.enqueue(), desk.enqueue(tenantId="t2")
+    desk.burst()
+
+    (listed,) = desk.run("jobs", "list", "parcel.deliver", "--state", "parked", "--json").json
+    assert (listed["id"], listed["scoreAt"]) == (held, None)
+    assert listed["reason"].startswith("tenant t1 is paused")
+    assert "tenant t1 is paused" in desk.run("jobs", "explain", "parcel.deliver", held).out
+    assert "tenant t1 is paused" in desk.run("jobs", "show", "parcel.deliver", held).out
+    assert "is paused" in desk.run("jobs", "list", "parcel.deliver", "--state", "parked").out
+    assert desk.run("jobs", "show", "parcel.deliver", other, "--json").json["state"] == "completed"
+    assert (desk.stats()["parked"], desk.stats()["held"]) == (1, 1)
+    assert desk.run("jobs", "retry", "parcel.deliver", held).status == 1, "it is the tenant that is let go"
+
+    assert desk.run("resume", "parcel.deliver", "--tenant", "t1").out == "t1 in parcel.deliver goes on\n"
+    desk.burst()
+    assert desk.run("jobs", "show", "parcel.deliver", held, "--json").json["state"] == "completed"
+
+
+@pytest.mark.parametrize("gone", ["held", "parked"])
+def test_doctor_finds_a_held_job_that_stands_in_one_list_only(desk, store_server, gone):
+    """Held jobs stand in two lists, and one without the other would never run."""
+    desk.run("pause", "parcel.deliver", "--tenant", "t1")
+    held = desk.enqueue()
+    assert "every job is in its place" in desk.run("doctor").out
+    with contextlib.closing(store_server.client()) as client:
+        key = f"jr:{{parcel.deliver}}:{gone}"
+        (entry,) = client.zrange(key, 0, -1)
+        client.zrem(key, entry)
+    found = desk.run("doctor")
+    assert found.status == 1
+    assert "held for a tenant in one list" in " ".join(found.out.split())
+    assert held[:20] in found.out
+
+
+def test_tenant_that_cannot_be_one_is_refused(desk):
+    """It would become part of a field's name."""
+    assert "tenant" in desk.run("pause", "parcel.deliver", "--tenant", "a b").error
 
 
 def test_clear_asks_first_and_takes_one_state_or_all(desk):

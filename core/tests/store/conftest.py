@@ -44,8 +44,8 @@ class Bench:
 
     # ---- producers
 
-    def enqueue(self, *jobs, max_waiting=0):
-        return self.run(calls.enqueue(self.keys, jobs, max_waiting))
+    def enqueue(self, *jobs, max_waiting=0, max_bytes=0):
+        return self.run(calls.enqueue(self.keys, jobs, max_waiting, max_bytes))
 
     def put(self, *ids, **more):
         answer = self.enqueue(*[job(name, **more) for name in ids])

@@ -6,6 +6,8 @@ from .conftest import LEASE
 
 OWN_MS = 20_000
 NOTHING = (0, 0, 0)
+SEEN_AS = {"held": "parked"}
+READY = ("waiting", "held")
 
 
 class Known:
@@ -33,6 +35,10 @@ class Expected:
         self.stats = Counter()
         self.tick = self.grace = self.made = 0
         self.paused = False
+        self.most = 0  # jobs at once of a tenant, as the queue declares it
+        self.paused_tenants, self.most_of = set(), {}
+        self.rate = self.rate_each = None  # jobs, ms, burst
+        self.full = {}  # tenant, or * -> when its bucket is full
         self.met = set()
 
     def look(self):
@@ -50,7 +56,7 @@ class Expected:
             self.old.append((name, known.lease[0]))
             known.lease = None
         self.leave_line(name)
-        if place == "waiting":
+        if place in READY:
             line = self.lined.setdefault((known.band, known.tenant), [])
             line.insert(0 if front else len(line), name)
         known.counts = tuple(a + b for a, b in zip(known.counts, charge, strict=True))
@@ -58,8 +64,59 @@ class Expected:
 
     def leave_line(self, name):
         known = self.jobs[name]
-        if known.place == "waiting":
+        if known.place in READY:
             self.lined[known.band, known.tenant].remove(name)
+
+    def admit(self, name):
+        """A job could run: in line, or held where its tenant is paused or has held jobs."""
+        tenant = self.jobs[name].tenant
+        is_apart = tenant in self.paused_tenants or self.held_of(tenant)
+        self.move(name, "held" if is_apart else "waiting")
+        return not is_apart
+
+    def held_of(self, tenant):
+        """The held jobs of a tenant."""
+        return [name for name, known in self.jobs.items() if known.place == "held" and known.tenant == tenant]
+
+    def can_run(self):
+        """The bands of the jobs that could start now, highest first: those of a limited tenant as far as it may."""
+        bands = []
+        for tenant in {tenant for _, tenant in self.lined}:
+            ready = sorted((known.band for known in self._ready(tenant)), reverse=True)
+            most, active = self.most_of.get(tenant, self.most), self.active_of(tenant)
+            if tenant in self.paused_tenants:
+                ready = []
+            elif tenant:
+                ready = ready[: max(0, most - active)] if most else ready
+                ready = ready[: self.tokens(tenant, self.rate_each)]
+            bands += ready
+        return sorted(bands, reverse=True)[: self.tokens("*", self.rate)]
+
+    def tokens(self, name, rate):
+        """How many may start by a rate."""
+        if rate is None:
+            return 10**6
+        jobs, ms, burst = rate
+        full = max(self.full.get(name, 0), self.bench.now)
+        return int((self.bench.now + ms / jobs * burst - full + 0.002) / (ms / jobs))
+
+    def spend(self, name, rate):
+        if rate is not None:
+            self.full[name] = max(self.full.get(name, 0), self.bench.now) + rate[1] / rate[0]
+
+    def can_wait(self):
+        """Whether jobs are there that only the queue's rate keeps from starting."""
+        return any(self.jobs[name].place == "waiting" for name in self.jobs)
+
+    def out_of_rate(self):
+        """Tenants with jobs that only their own rate keeps from starting."""
+        return {t for _, t in self.lined if t and self._ready(t) and self.tokens(t, self.rate_each) < 1}
+
+    def active_of(self, tenant):
+        return sum(known.lease is not None for known in self.jobs.values() if known.tenant == tenant)
+
+    def _ready(self, tenant):
+        return [known for known in self.jobs.values() if known.tenant == tenant and known.place in READY]
 
     def forget(self, name, *, remember):
         known = self.jobs[name]
@@ -86,7 +143,7 @@ class Expected:
     def compare(self, when):
         """The whole queue against the whole model."""
         bench, jobs = self.bench, self.jobs
-        assert bench.where() == {name: known.place for name, known in jobs.items()}, when
+        assert bench.where() == {name: SEEN_AS.get(k.place, k.place) for name, k in jobs.items()}, when
         hashes = bench.hashes(
             "jobs", "attempts", "state", "lease", "steps", "progress", "logs", "tally", "stats"
         )
@@ -113,12 +170,35 @@ class Expected:
             "done": "completed",
             "dead": "failed",
             "cancelled": "cancelled",
-            "parked": "parked",
         }.items():
             assert bench.scores(part) == {name: jobs[name].since for name in self.of(place)}, when
+        self.compare_held(when)
         assert bench.scores("seen") == {name: until for name, (*_, until) in self.seen.items()}, when
-        tally = Counter(f"{known.place}|{known.tenant}" for known in jobs.values() if known.tenant)
+        tally = Counter(
+            f"{SEEN_AS.get(known.place, known.place)}|{known.tenant}"
+            for known in jobs.values()
+            if known.tenant
+        )
         assert {name: int(raw) for name, raw in hashes["tally"].items()} == tally, when
         counted = {name: int(raw) for name, raw in hashes["stats"].items() if name.isalpha()}
         assert counted == +self.stats, when
         assert bench.redis.llen(bench.keys["wake"]) <= 1, when
+
+    def compare_held(self, when):
+        """Held jobs stand apart in the order of their tenants' lines, and among the parked ones too."""
+        bench, jobs = self.bench, self.jobs
+        parked = bench.scores("parked")
+        held = [entry.split(" ") for entry in bench.ids("held")]
+        assert {name: jobs[name].since for name in self.of("parked")} == {
+            name: score for name, score in parked.items() if score > 0
+        }, when
+        assert {name: -int(order) for _, order, name in held} == {
+            name: score for name, score in parked.items() if score < 0
+        }, when
+        for (band, tenant), line in self.lined.items():
+            mine = [name for whose, _, name in held if whose == tenant and jobs[name].band == band]
+            assert mine == [name for name in line if jobs[name].place == "held"], when
+        bands = [(whose, -jobs[name].band) for whose, _, name in held]
+        assert bands == sorted(bands), f"{when}: a higher priority goes first"
+        assert set(bench.ids("turns")) <= {whose for whose, *_ in held}, when
+        assert bench.redis.hexists(bench.keys["meta"], "holding") >= bool(held), when

@@ -32,6 +32,7 @@ WEIGHTS = {"enqueue": 5, "exchange": 12, "extend": 3, "recover": 3, "note": 2, "
     "remove": 1,
     "trim": 1,
     "pause": 1,
+    "limit": 2,
     "wait": 6,
 }
 
@@ -42,6 +43,9 @@ class Model(Expected):
     def __init__(self, bench, seed):
         super().__init__(bench)
         self.chance = random.Random(seed)
+        self.most = self.chance.choice((0, 2))
+        self.rate = self.chance.choice((None, None, (20, 1000, 5)))
+        self.rate_each = self.chance.choice((None, (6, 1000, 2)))
 
     def run(self, steps, *, compare_each=1):
         """Make random calls, and compare the whole state."""
@@ -82,11 +86,15 @@ class Model(Expected):
             self.met.add("conflict")
             return
         assert (answer.status, answer.ids) == ("ok", known)
+        in_line = False
         for name, (band, tenant, delay) in fresh.items():
             self.jobs[name] = Known(band, tenant, self.bench.now)
-            self.move(name, "delayed" if delay else "waiting", due=self.bench.now + delay)
+            if delay:
+                self.move(name, "delayed", due=self.bench.now + delay)
+            else:
+                in_line |= self.admit(name)
         self.stats["enqueued"] += len(fresh)
-        if any(not delay for _, _, delay in fresh.values()):
+        if in_line:
             assert self.token(), "a job that can run wakes a consumer"
         if self.chance.random() < 0.2:  # its answer was lost
             assert self.bench.enqueue(*batch).ids == [one.id for one in batch]
@@ -106,15 +114,19 @@ class Model(Expected):
             promote=self.chance.choice((1, 100)),
             keep=self.chance.choice((1000, 1000, 5)),
             own_ms=OWN_MS,
+            max_active_per_tenant=self.most,
+            rate="{} {} {}".format(*self.rate or (0, 0, 0)),
+            rate_per_tenant="{} {} {}".format(*self.rate_each) if self.rate_each else "0",
         )
         ordered = [one for one in settle if len(one) == 2] + [one for one in settle if len(one) > 2]
+        self.apart = {tenant for tenant in TENANTS if self.held_of(tenant)}
         answer = self.bench.send(request)
         self.look()
         self._settled(worker, request, ordered, answer)
         for name in [name for name in self.of("delayed") if self.jobs[name].due <= self.bench.now][
             : request.promote
         ]:
-            self.move(name, "waiting")
+            self.admit(name)
         self._reserved(worker, request, answer)
         ids = [one.id for one in answer.jobs]
         fault = self.chance.random()
@@ -168,6 +180,7 @@ class Model(Expected):
                     self.met.add("cancelled instead")
                 if place == "waiting":
                     back.append(name)
+                    place = "held" if self.held_of(self.jobs[name].tenant) else "waiting"
                 self.move(name, place, charge=charge, due=self.bench.now + delay)
                 self.jobs[name].lines += bool(entry)
                 self.stats[counted] += 1
@@ -176,7 +189,7 @@ class Model(Expected):
             now.add((name, nonce))
         self.applied[worker] = now
         for name in reversed(back):  # in front of all others, in their own order
-            self.move(name, "waiting", front=True)
+            self.move(name, "held" if self.held_of(self.jobs[name].tenant) else "waiting", front=True)
         assert answer.refused == verdicts
         if completed:
             over = min(len(self.of("completed")) - request.keep, 100 + completed)
@@ -185,20 +198,41 @@ class Model(Expected):
                 self.met.add("trimmed")
 
     def _reserved(self, worker, request, answer):
-        waiting = self.of("waiting")
+        best = [] if self.paused else self.can_run()
+        self.met |= {"rate of a tenant"} if self.out_of_rate() else set()
         taken = [one.id for one in answer.jobs]
-        assert len(taken) == (0 if self.paused else min(request.want, len(waiting)))
-        best = sorted((self.jobs[name].band for name in waiting), reverse=True)
+        assert len(taken) == min(request.want, len(best))
         assert [self.jobs[name].band for name in taken] == best[: len(taken)], "a higher priority goes first"
         for one in answer.jobs:
             known = self.jobs[one.id]
             assert self.lined[known.band, known.tenant][0] == one.id, "first in, first out within a tenant"
             assert tuple(map(int, (one.counts or b"0 0 0").split())) == known.counts
+            self.met |= {"ran from held"} if known.place == "held" else set()
             self.move(one.id, "active")
             known.lease = [request.nonce, worker, self.bench.now + LEASE, False]
+            self.spend("*", self.rate)
+            if known.tenant:
+                self.spend(known.tenant, self.rate_each)
+        if self.tokens("*", self.rate) < 1 and not self.paused and self.can_wait():
+            assert 0 <= answer.due_ms <= self.rate[1] / self.rate[0] + 1
+            self.met.add("rate")
         self.stats["started"] += len(taken)
-        if len(waiting) > len(taken) and not self.paused:
+        if len(best) > len(taken):
             assert self.token(), "jobs that are left wake the next consumer"
+        self._set_apart()
+
+    def _set_apart(self):
+        """Which of the jobs in line the exchange came to and held: of limited tenants, or behind an older held one."""
+        held = {name for name, score in self.bench.scores("parked").items() if score < 0}
+        for name in held:
+            known = self.jobs[name]
+            if known.place == "waiting":
+                is_limited = known.tenant in self.paused_tenants or self.most_of.get(known.tenant, self.most)
+                is_limited = is_limited or self.rate_each
+                assert known.tenant
+                assert is_limited or known.tenant in self.apart
+                known.place = "held"
+                self.met.add("held")
 
     def _again(self, request, answer):
         """The answer was lost: the same again, perhaps after a while. The ids that are still held."""
@@ -301,7 +335,7 @@ class Model(Expected):
         for name in self.chance.sample(list(self.jobs), min(2, len(self.jobs))):
             known = self.jobs[name]
             match known.place:
-                case "waiting" | "delayed" | "parked":
+                case "waiting" | "delayed" | "parked" | "held":
                     verdict = "cancelled"
                     self.move(name, "cancelled")
                     known.lines += 1
@@ -318,12 +352,13 @@ class Model(Expected):
         if names:
             forgive = state is not State.DELAYED
             assert self.bench.retry(state, *names, forgive=forgive) == names
+            in_line = False
             for name in names:
-                self.move(name, "waiting")
+                in_line |= self.admit(name)
                 runs = self.jobs[name].counts[0]
                 self.jobs[name].counts = (runs, runs, 0) if forgive else self.jobs[name].counts
             self.stats["requeued"] += len(names)
-            assert self.token(), "a job in line wakes a consumer"
+            assert self.token() or not in_line, "a job in line wakes a consumer"
 
     def remove(self):
         if self.jobs:
@@ -346,11 +381,28 @@ class Model(Expected):
         self.paused = not self.paused and self.chance.random() < 0.5
         self.bench.redis.hset(self.bench.keys["meta"], "paused", int(self.paused))
 
+    def limit(self):
+        """An operator pauses a tenant, lets it go on, or changes what it may run at once."""
+        tenant = self.chance.choice(TENANTS[1:])
+        if self.chance.random() < 0.5:
+            self.paused_tenants ^= {tenant}
+            fields = {f"pause:{tenant}": 1 if tenant in self.paused_tenants else ""}
+        else:
+            most = self.chance.choice((None, 0, 1, 3))
+            self.most_of = {**self.most_of, tenant: most} if most is not None else {}
+            fields = {f"max_active:{one}": self.most_of.get(one, "") for one in TENANTS[1:]}
+        self.bench.run(calls.limit(self.bench.keys, fields))
+        start = ""
+        while start := self.bench.run(calls.turn(self.bench.keys, start, 1, max_active=self.most)):
+            self.met.add("turns in steps")
+
     def wait(self):
         self.bench.tick(self.chance.choice((1, 10, 100, 300, 300, 700, 5000)))
         self.bench.redis.lpop(self.bench.keys["wake"])  # a consumer is woken
         if self.chance.random() < 0.7:
             return
         expired = [name for name, (*_, until) in self.seen.items() if until <= self.bench.now]
-        assert self.bench.run(calls.prune(self.bench.keys, 1000)) == len(expired)
+        full = [name for name, at in self.full.items() if at <= self.bench.now]
+        assert self.bench.run(calls.prune(self.bench.keys, 1000)) == max(len(expired), len(full))
+        self.full = {name: at for name, at in self.full.items() if name not in full}
         self.seen = {name: kept for name, kept in self.seen.items() if name not in expired}

@@ -171,3 +171,42 @@ def test_job_at_a_time_is_due_by_the_servers_clock(queue):
     assert queue.take()[1] == []
     queue.tick(1)
     assert queue.take()[1] == ["a"]
+
+
+def test_cap_of_bytes_counts_what_waits_is_delayed_and_is_held(queue):
+    """A few very large jobs fill a store as well as very many small ones."""
+    queue.run(calls.limit(queue.keys, {"pause:t9": 1}))
+    big = b'"' + b"x" * 1000 + b'"'
+    queue.put("w", payload=big)
+    queue.put("l", payload=big, when="500")
+    queue.put("h", payload=big, tenant="t9")
+    size = sum(len(raw) for raw in queue.hashes("jobs")["jobs"].values())
+
+    answer = queue.enqueue(job("n", payload=big), max_bytes=size + 1000)
+    assert (answer.status, answer.waiting, answer.max_bytes) == ("full", 3, size + 1000)
+    assert abs(answer.bytes - size) < 100
+    assert queue.enqueue(job("n"), max_bytes=size + 1000).status == "ok"
+
+
+def test_cap_of_bytes_goes_by_a_sample_of_a_long_line(queue):
+    """Roughly, and at the same cost however long the line is."""
+    for start in range(0, 900, 300):
+        queue.put(*[f"j{start + k:04d}" for k in range(300)], payload=b'"' + b"x" * 100 + b'"')
+    size = sum(len(raw) for raw in queue.hashes("jobs")["jobs"].values())
+    assert queue.enqueue(job("n"), max_bytes=int(size * 0.9)).status == "full"
+    assert queue.enqueue(job("n"), max_bytes=int(size * 1.1)).status == "ok"
+
+
+def test_cap_of_bytes_that_an_operator_sets_goes_before_the_declared_one(queue):
+    """While it runs, and 0 is none."""
+    queue.put("a")
+    queue.run(calls.limit(queue.keys, {"max_waiting_bytes": 0}))
+    assert queue.enqueue(job("b"), max_bytes=10).status == "ok"
+    queue.run(calls.limit(queue.keys, {"max_waiting_bytes": 10}))
+    assert queue.enqueue(job("c")).status == "full"
+
+
+def test_first_job_of_an_empty_queue_may_not_be_larger_than_all_that_it_takes(queue):
+    """Nothing to sample is no reason to let it pass."""
+    assert queue.enqueue(job("a", payload=b'"' + b"x" * 500 + b'"'), max_bytes=400).status == "full"
+    assert queue.where() == {}

@@ -105,6 +105,8 @@ def one_call(queue):
         "remove": calls.remove(queue.keys, ["c", "f", "p"]),
         "trim": calls.trim(queue.keys, State.COMPLETED, keep=0, keep_ms=-1, limit=10, own_ms=1000),
         "prune": calls.prune(queue.keys, 5),
+        "limit": calls.limit(queue.keys, {"pause:t1": 1}),
+        "turn": calls.turn(queue.keys),
         "counts": calls.counts(queue.keys),
     }
 

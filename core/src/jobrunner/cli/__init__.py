@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pause": ("jobrunner.cli.queues:pause", "Let no further job of a queue start."),
     "resume": ("jobrunner.cli.queues:resume", "Let a paused queue go on."),
     "clear": ("jobrunner.cli.queues:clear", "Delete the jobs of a queue, but never one that runs."),
+    "limits": ("jobrunner.cli.limits:limits", "Show and change what a queue and its tenants may do."),
     "workers": ("jobrunner.cli.workers:workers", "List the workers."),
     "plugins": ("jobrunner.cli.plugins:plugins", "List, show and check plugins."),
     "doctor": (

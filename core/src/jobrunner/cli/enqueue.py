@@ -49,6 +49,12 @@ class Line(msgspec.Struct, frozen=True):
 )
 @click.option("--id", "job_id", help="The job's id: the same id and payload again is the same job.")
 @click.option("--id-field", metavar="FIELD", help="With --file: the payload's field that is the job's id.")
+@click.option(
+    "--unique",
+    metavar="KEY",
+    help="Take it in only while no job of the tenant that has not ended has this key.",
+)
+@click.option("--wait", type=Seconds(0, 86_400), help="Seconds to wait for room where the queue is full.")
 @click.option("--tenant", help="Whose job it is, where the payload does not say.")
 @click.option(
     "--partial", is_flag=True, help="With --file: enqueue the good lines of a file that has bad ones."
@@ -72,6 +78,8 @@ def enqueue(
     priority: int | None,
     job_id: str | None,
     id_field: str | None,
+    unique: str | None,
+    wait: float | None,
     tenant: str | None,
     partial: bool,
     plugin_names: tuple[str, ...],
@@ -88,27 +96,38 @@ def enqueue(
         raise click.UsageError("--id-field and --partial go with --file")
     if path is not None and job_id:
         raise click.UsageError("--id is for one job; use --id-field with --file")
+    if path is not None and unique:
+        raise click.UsageError("--unique is for one job; a file's jobs have the keys that their queue names")
     settings = scene.settings
     client = SyncClient(
         open_sync_store(scene.address, settings.prefix), scene.plugins(plugin_names), retry_for=10.0
     )
     with client:
         client.learn(queue)
-        options = Options(delay=delay, priority=priority, tenant=tenant, job_id=job_id)
+        options = Options(delay=delay, priority=priority, tenant=tenant, job_id=job_id, unique=unique)
         if path is None:
             assert payload is not None
-            return _one(client, queue, payload, options, as_json=as_json)
-        return _file(client, queue, path, options, id_field=id_field, partial=partial, as_json=as_json)
+            return _one(client, queue, payload, options, wait=wait, as_json=as_json)
+        return _file(
+            client, queue, path, options, id_field=id_field, partial=partial, wait=wait, as_json=as_json
+        )
 
 
-def _one(client: SyncClient, queue: str, payload: str, options: Options, *, as_json: bool) -> int:
-    handle = client.enqueue_with(queue, _parsed(queue, payload), options)
+def _one(
+    client: SyncClient, queue: str, payload: str, options: Options, *, wait: float | None, as_json: bool
+) -> int:
+    handle = client.enqueue_with(queue, _parsed(queue, payload), options, wait=wait)
     if as_json:
         print_json({"id": handle.id, "queue": queue, "created": handle.created})
     else:
         click.echo(handle.id)
         if not handle.created:
-            click.echo(f"job {handle.id} was there before, with the same payload", err=True)
+            what = (
+                f"has the unique key {options.unique}"
+                if options.unique
+                else "was there before, with the same payload"
+            )
+            click.echo(f"job {handle.id} {what}", err=True)
     return 0
 
 
@@ -120,6 +139,7 @@ def _file(
     *,
     id_field: str | None,
     partial: bool,
+    wait: float | None,
     as_json: bool,
 ) -> int:
     good, bad, blank = _checked(client, queue, _read(path), options, id_field)
@@ -134,7 +154,7 @@ def _file(
             err=True,
         )
         return 2
-    created = _sent(client, queue, [line.draft for line in good])
+    created = _sent(client, queue, [line.draft for line in good], wait)
     facts = {
         "queue": queue,
         "enqueued": created,
@@ -206,7 +226,7 @@ def _mark(line: Line) -> str:
     return decode_record(b"[0," + line.draft.job.record).fingerprint
 
 
-def _sent(client: SyncClient, queue: str, drafts: list[Draft]) -> int:
+def _sent(client: SyncClient, queue: str, drafts: list[Draft], wait: float | None) -> int:
     """Send all of it, with a progress bar at a terminal for what takes longer; how many jobs are new."""
     created, sent = 0, 0
     with click.progressbar(
@@ -216,7 +236,7 @@ def _sent(client: SyncClient, queue: str, drafts: list[Draft]) -> int:
         hidden=not sys.stderr.isatty() or len(drafts) < 1000,
     ) as bar:
         try:
-            for fresh, size in client.send_drafts(drafts):
+            for fresh, size in client.send_drafts(drafts, wait=wait):
                 created += fresh
                 sent += size
                 bar.update(size)

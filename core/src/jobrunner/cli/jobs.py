@@ -58,13 +58,14 @@ async def list_(
             one.attempt or "",
             when(one.enqueued_at),
             when(one.score_at),
-            one.last_error,
+            one.reason if state == "parked" else one.last_error,
         )
         for one in found
     ]
-    columns = ("id", "tenant", "priority", "attempt", "enqueued", label, "last error")
+    story = "held back, since" if state == "parked" else "last error"
+    columns = ("id", "tenant", "priority", "attempt", "enqueued", label, story)
     numbers, empty = ("priority", "attempt"), f"{queue} has no {state} job"
-    print_table(columns, rows, numbers=numbers, folds="last error", empty=empty)
+    print_table(columns, rows, numbers=numbers, folds=story, empty=empty)
     return 0
 
 
@@ -98,6 +99,7 @@ async def show(scene: Scene, *, queue: str, job_id: str, reveal: bool, as_json: 
         ("lease until", when(job.lease_until)),
         ("worker", job.worker),
         ("to stop", job.cancel_reason),
+        ("held back", job.reason),
         ("ended", when(job.ended_at)),
         ("progress", None if job.progress is None else f"{job.progress:.0%} {job.progress_message}"),
         ("headers", job.headers or None),
@@ -264,7 +266,7 @@ async def _reasons(admin: Admin, job: JobView) -> list[str]:
             why = f"after {last.what}: {last.error_type or last.message}" if last else "as its producer asked"
             return [f"it is due at {when(job.due_at)}, {why}"]
         case "parked":
-            return [f"it is held back: {last.message if last else 'no reason is recorded'}"]
+            return [f"it is held back: {job.reason or 'no reason is recorded'}"]
         case "lost":
             return ["it has a record and is in no list: `jobrunner doctor` looks for such jobs"]
         case "completed":

@@ -109,29 +109,36 @@ async def health(scene: Scene, *, as_json: bool) -> int:
     return 0 if found.status == "healthy" else 1
 
 
-@click.command(epilog="Example:  jobrunner pause publish.dispatch")
+TENANT = click.option("--tenant", default="", metavar="TENANT", help="Only the jobs of this tenant.")
+
+
+@click.command(epilog="Examples:  jobrunner pause publish.dispatch   |   ... --tenant acme")
 @click.argument("queue")
+@TENANT
 @pass_scene
 @asynchronous
-async def pause(scene: Scene, *, queue: str) -> int:
+async def pause(scene: Scene, *, queue: str, tenant: str) -> int:
     """Let no further job of QUEUE start. What runs goes on, and jobs can still be enqueued."""
     async with scene.admin() as admin:
         await admin.check_known(queue)
-        await admin.pause(queue)
-    click.echo(f"{queue} is paused; `jobrunner resume {queue}` lets it go on")
+        await admin.pause(queue, tenant)
+    whom = f"{tenant} in {queue}" if tenant else queue
+    again = f"{queue} --tenant {tenant}" if tenant else queue
+    click.echo(f"{whom} is paused; `jobrunner resume {again}` lets it go on")
     return 0
 
 
-@click.command(epilog="Example:  jobrunner resume publish.dispatch")
+@click.command(epilog="Examples:  jobrunner resume publish.dispatch   |   ... --tenant acme")
 @click.argument("queue")
+@TENANT
 @pass_scene
 @asynchronous
-async def resume(scene: Scene, *, queue: str) -> int:
-    """Let a paused QUEUE go on."""
+async def resume(scene: Scene, *, queue: str, tenant: str) -> int:
+    """Let a paused QUEUE go on, or a paused tenant in it."""
     async with scene.admin() as admin:
         await admin.check_known(queue)
-        await admin.resume(queue)
-    click.echo(f"{queue} goes on")
+        await admin.resume(queue, tenant)
+    click.echo(f"{tenant} in {queue} goes on" if tenant else f"{queue} goes on")
     return 0
 
 

@@ -48,19 +48,27 @@ class Call(Generic[T]):
 
 
 class NewJob(msgspec.Struct, frozen=True, gc=False):
-    """A job to enqueue. `when` is `0`, a number of ms from now, or `@` and a Unix time in ms."""
+    """A job to enqueue. `when` is `0`, a number of ms from now, or `@` and a Unix time in ms; `unique` is its key."""
 
     id: str
     when: str
     record: bytes
+    unique: str = ""
 
 
 class Enqueued(msgspec.Struct, frozen=True):
-    """What enqueueing said: `ids` were there before (`ok`), or are in conflict; `waiting` where the queue is full."""
+    """What enqueueing said: `ids` were there before (`ok`), or are in conflict; jobs and bytes where the queue is full.
+
+    `instead` has, for each id that was not taken in since another job has its unique key, that job's id.
+    """
 
     status: Literal["ok", "conflict", "full"]
     ids: list[str]
     waiting: int = 0
+    instead: Mapping[str, str] = {}
+    max_waiting: int = 0
+    bytes: int = 0
+    max_bytes: int = 0
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -78,6 +86,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         plain: id, nonce, id, nonce ... of jobs that completed without a result.
+        rate: What the queue may start, `jobs ms burst`, or `0` for any number; `rate_per_tenant` the same for each tenant.
         counters: Increments for the queue's statistics.
     """
 
@@ -88,6 +97,9 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     lease_ms: int
     promote: int = 100
     max_active: int = 0
+    max_active_per_tenant: int = 0
+    rate: str = "0"
+    rate_per_tenant: str = "0"
     keep: int = 1000
     own_ms: int = 120_000
     chosen_ms: int = 86_400_000
@@ -107,7 +119,8 @@ class Reserved(msgspec.Struct, frozen=True, gc=False):
 class Exchanged(msgspec.Struct, frozen=True):
     """What an exchange gave: jobs, settlements refused (id -> verdict), ms to the next delayed job, the server's time.
 
-    `due_ms` is 0 if more are due than were lined up, -1 if none is delayed.
+    `due_ms` is 0 if more are due than were lined up, -1 if none is delayed; it is also the time until a rate allows the
+    next job.
     """
 
     jobs: list[Reserved]
@@ -153,7 +166,11 @@ class Noted(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """Jobs by state at one moment; `oldest_ms` is the age of the first in line, -1 if none waits."""
+    """Jobs by state at one moment; `oldest_ms` is the age of the first in line, -1 if none waits.
+
+    `held` are those of `parked` that are held for their tenants, and `coming` the tenants of those that go on by
+    themselves.
+    """
 
     waiting: int
     delayed: int
@@ -164,6 +181,8 @@ class Counts(msgspec.Struct, frozen=True):
     parked: int
     paused: bool
     oldest_ms: int
+    held: int = 0
+    coming: int = 0
 
     def of(self, state: State) -> int:
         """The jobs of one state."""
@@ -175,9 +194,15 @@ class Counts(msgspec.Struct, frozen=True):
         return sum(self.of(state) for state in State)
 
 
-def enqueue(keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0) -> Call[Enqueued]:
+def enqueue(
+    keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0, max_bytes: int = 0
+) -> Call[Enqueued]:
     """Take in 1 to `MAX_ENQUEUE` jobs, all or nothing; ids that are known are answered, not doubled."""
-    args: list[object] = [max_waiting]
+    unique: list[object] = []
+    for number, job in enumerate(jobs, start=1):
+        if job.unique:
+            unique += (number, job.unique)
+    args: list[object] = [max_waiting, max_bytes, len(unique) // 2, *unique]
     for job in jobs:
         args += (job.id, job.when, job.record)
     return _call("enqueue", keys, args, _enqueued)
@@ -187,7 +212,8 @@ def exchange(keys: QueueKeys, request: Exchange) -> Call[Exchanged]:
     """Settle a batch, line up what is due, reserve up to `want` jobs. Sent again, it answers the same."""
     args: list[object] = [
         *(request.consumer, request.serial, request.nonce, request.want, request.lease_ms, request.promote),
-        *(request.max_active, request.keep, request.own_ms, request.chosen_ms, len(request.counters)),
+        *(request.max_active, request.keep, request.own_ms, request.chosen_ms),
+        *(request.max_active_per_tenant, request.rate, request.rate_per_tenant, len(request.counters)),
     ]
     for name, count in request.counters.items():
         args += (name, count)
@@ -258,13 +284,28 @@ def trim(
 
 
 def prune(keys: QueueKeys, limit: int) -> Call[int]:
-    """Forget ids of trimmed jobs that were remembered long enough, up to `limit` (1,000); how many were."""
+    """Forget ids that were remembered long enough, and full buckets, up to `limit` (1,000) each; how many were."""
     return _call("prune", keys, [limit], _int)
 
 
 def counts(keys: QueueKeys) -> Call[Counts]:
     """Jobs by state, at one moment."""
     return _call("counts", keys, [], _counts)
+
+
+def limit(keys: QueueKeys, fields: Mapping[str, object]) -> Call[int]:
+    """Set what operators say of a queue or its tenants; an empty value clears. How many fields changed in kind."""
+    args: list[object] = []
+    for field, value in fields.items():
+        args += (field, value)
+    return _call("limit", keys, args, _int)
+
+
+def turn(
+    keys: QueueKeys, start: str = "", limit: int = MAX_BY_HAND, *, max_active: int = 0, rate: str = "0"
+) -> Call[str]:
+    """Give a turn to up to `limit` tenants with held jobs that may start some; where to go on, empty at the end."""
+    return _call("turn", keys, [start, limit, max_active, rate], _text)
 
 
 def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:
@@ -335,11 +376,12 @@ def _enqueued(reply: object) -> Enqueued:
     assert isinstance(reply, list)
     match _text(reply[0]):
         case "ok":
-            return Enqueued("ok", _texts(reply[1]))
+            return Enqueued("ok", _texts(reply[1]), instead=_pairs(reply[2]) if reply[2] else {})
         case "conflict":
             return Enqueued("conflict", _texts(reply[1]))
         case _:
-            return Enqueued("full", [], _int(reply[1]))
+            waiting, most, size, most_bytes = [_int(part) for part in reply[1:]]
+            return Enqueued("full", [], waiting, max_waiting=most, bytes=size, max_bytes=most_bytes)
 
 
 def _exchanged(reply: object) -> Exchanged:
@@ -366,7 +408,12 @@ def _noted(reply: object) -> Noted:
 
 def _counts(reply: object) -> Counts:
     assert isinstance(reply, list)
-    waiting, delayed, active, completed, failed, cancelled, parked, paused, oldest_ms = [
-        _int(part) for part in reply
-    ]
-    return Counts(waiting, delayed, active, completed, failed, cancelled, parked, bool(paused), oldest_ms)
+    waiting, delayed, active, completed, failed, cancelled, parked, *rest = [_int(part) for part in reply]
+    paused, oldest_ms, held, coming = rest
+    return Counts(
+        *(waiting, delayed, active, completed, failed, cancelled, parked),
+        bool(paused),
+        oldest_ms,
+        held,
+        coming,
+    )

@@ -23,9 +23,15 @@ PARTS = (
     "done",  # zset: id -> ended, ms
     "dead",  # zset: id -> ended, ms
     "cancelled",  # zset: id -> ended, ms
-    "parked",  # zset: id -> since, ms
+    "parked",  # zset: id -> since, ms; minus its order where it is held for its tenant
+    "held",  # zset: tenant, order and id of a job whose tenant may start none now
+    "turns",  # zset: tenant that has held jobs and may start one -> its place in line
     "seen",  # zset: id that was trimmed -> until when it is remembered, ms
     "share",  # zset: band and tenant -> its last tag
+    "rates",  # zset: tenant, or * for the queue -> when its bucket is full again, ms
+    "refill",  # zset: tenant that has held jobs and an empty bucket -> when it may start one, ms
+    "unique",  # hash: unique key -> the job that has it until it ends
+    "uniques",  # hash: id -> its unique key
     "wake",  # list: at most one token
     "stats",  # hash: counters, buckets, minutes
     "tally",  # hash: state|tenant -> jobs
@@ -47,8 +53,8 @@ LISTS: dict[State, str] = {
 }
 """Which structure holds the jobs of a state; a job is in one of them."""
 
-PERMANENT = ("meta", "stats", "events", "seen")
-"""What may be left of a queue that has no job: flags, counters, the capped stream, ids that expire."""
+PERMANENT = ("meta", "stats", "events", "seen", "rates")
+"""What may be left of a queue that has no job: flags, counters, the capped stream, ids and buckets that expire."""
 
 _CONSUMER = re.compile(r"[\w.-]{1,128}")
 

@@ -34,6 +34,11 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         """Where the job stands; None where it is in no list."""
         return next(iter(self.scores), None)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it is parked since its tenant may start none now."""
+        return self.scores.get(State.PARKED, 0) < 0
+
 
 _HASHES = ("jobs", "attempts", "state", "lease", "steps", "progress", "logs")
 
@@ -119,6 +124,11 @@ def how_ended(replies: Sequence[object]) -> tuple[State | None, bytes | None, bo
 def hash_of(key: str) -> Call[dict[str, bytes]]:
     """A small hash, whole: statistics, flags, the fleet."""
     return plain(["HGETALL", key], _map)
+
+
+def tally(keys: QueueKeys, field: str) -> Call[bytes | None]:
+    """How many jobs of a tenant are in a state; the field is `state|tenant`."""
+    return plain(["HGET", keys["tally"], field], _bytes)
 
 
 def schemas(fleet: FleetKeys, queue: str) -> Call[bytes | None]:

@@ -13,67 +13,38 @@ import re
 import msgspec
 
 SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
-    "enqueue": ("jobs", "wait", "later", "seen", "share", "wake", "stats", "tally", "meta"),
-    "exchange": (
-        *(
-            "jobs",
-            "wait",
-            "later",
-            "active",
-            "lease",
-            "attempts",
-            "state",
-            "done",
-            "dead",
-            "cancelled",
-            "parked",
+    name: tuple(keys.split())
+    for name, keys in {
+        "enqueue": ("jobs wait later seen share wake stats tally meta held parked turns unique uniques"),
+        "exchange": (
+            "jobs wait later active lease attempts state done dead cancelled parked seen "
+            "share wake stats tally meta events steps progress logs held turns rates refill "
+            "unique uniques memory"
         ),
-        *("seen", "share", "wake", "stats", "tally", "meta", "events", "steps", "progress", "logs", "memory"),
-    ),
-    "extend": ("active", "lease", "meta"),
-    "recover": (
-        *(
-            "jobs",
-            "active",
-            "lease",
-            "later",
-            "dead",
-            "cancelled",
-            "attempts",
-            "state",
-            "wake",
-            "stats",
-            "tally",
+        "extend": "active lease meta",
+        "recover": (
+            "jobs active lease later dead cancelled attempts state wake stats tally meta "
+            "events wait share held turns unique uniques"
         ),
-        *("meta", "events"),
-    ),
-    "note": ("active", "lease", "steps", "progress", "logs"),
-    "cancel": (
-        *(
-            "jobs",
-            "wait",
-            "later",
-            "active",
-            "lease",
-            "cancelled",
-            "parked",
-            "state",
-            "stats",
-            "tally",
-            "events",
-            "share",
+        "note": "active lease steps progress logs",
+        "cancel": (
+            "jobs wait later active lease cancelled parked state stats tally events share "
+            "meta held turns refill unique uniques"
         ),
-    ),
-    "retry": ("from", "jobs", "wait", "attempts", "share", "wake", "stats", "tally", "meta", "events"),
-    "remove": (
-        *("jobs", "lease", "attempts", "state", "steps", "progress", "logs", "seen", "tally"),
-        *("wait", "later", "done", "dead", "cancelled", "parked", "share"),
-    ),
-    "trim": (
-        *("list", "jobs", "attempts", "state", "steps", "progress", "logs", "seen", "share", "tally", "wait"),
-    ),
-    "prune": ("seen",),
-    "counts": ("wait", "later", "active", "done", "dead", "cancelled", "parked", "meta", "jobs"),
+        "retry": "from jobs wait attempts share wake stats tally meta events held parked turns",
+        "remove": (
+            "jobs lease attempts state steps progress logs seen tally wait later done dead "
+            "cancelled parked share meta held turns refill unique uniques"
+        ),
+        "trim": (
+            "list jobs attempts state steps progress logs seen share tally wait meta held "
+            "turns refill unique uniques"
+        ),
+        "prune": "seen rates",
+        "counts": "wait later active done dead cancelled parked meta jobs held turns refill",
+        "limit": "meta",
+        "turn": "wait active held turns share wake tally meta rates refill",
+    }.items()
 }
 """Script -> its keys in order. `from` and `list` stand for a structure that the caller names."""
 

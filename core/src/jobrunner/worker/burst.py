@@ -51,7 +51,7 @@ class Burst:
         for consumer in self._consumers:
             keys = self._store.keys(consumer.queue.name)
             counts = await self._store.run(calls.counts(keys))
-            if counts.waiting or counts.active:
+            if counts.waiting or counts.active or counts.coming:
                 return False
             if counts.delayed and not await self._only_scheduled(consumer):
                 return False

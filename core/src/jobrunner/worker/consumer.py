@@ -120,6 +120,10 @@ class Consumer:
         self._due_at: float | None = None
         self._deadlines = Deadlines(clock, self._time_out)
         self._wanted_jobs = True
+        self._is_limited = bool(
+            queue.max_active_per_tenant or queue.rate_limit or queue.rate_limit_per_tenant
+        )
+        """Whether a job that is reserved ahead would take a slot or a start from another worker."""
         self._stuck = False
         """Whether what was reserved ahead had to be given back, and no job has ended since: averages say little then."""
         self.on_change: Callable[[], None] | None = None
@@ -208,7 +212,7 @@ class Consumer:
         room = self._room()
         if self._place.free < self.concurrency:  # slots are short: nothing is held back from the other queues
             return max(0, min(room, MAX_BATCH))
-        ahead = 0 if self._stuck else self._pace.ahead(self.concurrency)
+        ahead = 0 if self._stuck or self._is_limited else self._pace.ahead(self.concurrency)
         return max(0, min(room + ahead, MAX_BATCH - len(self._ready)))
 
     async def _exchange(self) -> None:
@@ -254,6 +258,9 @@ class Consumer:
             want=want,
             lease_ms=int(queue.lease * 1000),
             max_active=queue.max_active or 0,
+            max_active_per_tenant=queue.max_active_per_tenant or 0,
+            rate=queue.rate_limit.stored if queue.rate_limit else "0",
+            rate_per_tenant=queue.rate_limit_per_tenant.stored if queue.rate_limit_per_tenant else "0",
             keep=self.keep,
             chosen_ms=int(queue.idempotency * 1000),
             counters=self._pace.take_counters(),

@@ -1,4 +1,4 @@
-"""What has to be done now and then for a queue, by any worker: recover, trim, unpark, forget.
+"""What has to be done now and then for a queue, by any worker: recover, trim, unpark, forget, give turns.
 
 There is no leader: every worker does it with jitter, each step is one bounded script, and doing it twice does
 no harm.
@@ -14,6 +14,7 @@ from jobrunner.backoff import crash_delays
 from jobrunner.clock import Clock
 from jobrunner.errors import StoreCorruptError, StoreError
 from jobrunner.events import JobBuried, JobCancelled, JobRecovered
+from jobrunner.limits import Limits
 from jobrunner.model import Keep, State
 from jobrunner.observers import Observers
 from jobrunner.queue import Queue
@@ -140,7 +141,10 @@ class Maintenance:
                 return total
 
     async def tidy(self, consumer: Consumer) -> None:
-        """Trim what ended, prune the ids that are remembered, and line up what was parked for this version."""
+        """Trim what ended, prune the ids that are remembered, line up what was parked for this version.
+
+        Tenants whose jobs are held are given a turn where they may start some: whatever was to do that, and was lost.
+        """
         queue, keys = consumer.queue, self._store.keys(consumer.queue.name)
         consumer.keep = await self._trim(queue, State.COMPLETED, queue.keep_completed)
         await self._trim(queue, State.FAILED, queue.keep_failed)
@@ -148,6 +152,10 @@ class Maintenance:
         while await self._store.run(calls.prune(keys, PRUNE_LIMIT)) == PRUNE_LIMIT:
             pass
         await self._unpark(queue)
+        rate = queue.rate_limit_per_tenant.stored if queue.rate_limit_per_tenant else "0"
+        await Limits(self._store).look_again(
+            queue.name, max_active=queue.max_active_per_tenant or 0, rate=rate
+        )
 
     async def _trim(self, queue: Queue, state: State, keep: Keep) -> int:
         """Trim one state, a step at a time; the number of jobs that it may keep."""
@@ -198,7 +206,9 @@ class Maintenance:
         """Line up parked jobs whose payload this worker can read."""
         keys = self._store.keys(queue.name)
         parked = [
-            job_id for job_id, _ in await self._store.run(looks.page(keys, State.PARKED, start=0, limit=500))
+            job_id
+            for job_id, score in await self._store.run(looks.page(keys, State.PARKED, start=0, limit=500))
+            if score > 0  # the others are held for their tenants, and no version lets them go
         ]
         if not parked:
             return

@@ -4,12 +4,14 @@
 -- exchange under way, so its last one is all that is remembered; one from before that is refused (LATE).
 --
 -- KEYS     jobs wait later active lease attempts state done dead cancelled parked seen share wake stats tally meta
---          events steps progress logs
+--          events steps progress logs held turns rates refill unique
+--          uniques
 --          memory: this consumer's last exchange, a small hash that expires after a day
 -- ARGV     1 consumer   2 serial (1, 2, 3 ... of this consumer)   3 nonce (22 characters, new with each serial)
 --          4 want (jobs, 0-250)   5 lease_ms   6 promote (jobs, 0-250)   7 max_active (over all workers, 0: any)
 --          8 keep: jobs of `done`, past which the oldest are forgotten   9 own_ms, 10 chosen_ms: see forget
---          11 counted, then so many times name, increment: counters of `stats`
+--          11 max_active_per_tenant (0: any)   12 rate, 13 rate_per_tenant: `jobs ms burst`, or 0 for none
+--          14 counted, then so many times name, increment: counters of `stats`
 --          then plain, then so many times id, nonce: completed without a result
 --          then a settlement: id, nonce, outcome, delay_ms, entry; 0-250 with the plain ones. Outcome: complete, retry,
 --          snooze, release, fail, cancel, park, or crash; retry, snooze and crash wait delay_ms; entry is added to the
@@ -17,13 +19,15 @@
 -- Returns  {ids, records, counts, refused, due_ms, now_ms}: counts are nil or 'runs unspent crashes' of the runs before this
 --          one; refused is id, verdict ...: 'already' (applied before, fine), 'stale' (the lease was lost) or
 --          'cancelled' (it was to stop, and retry, snooze, release, park or crash would bring it back: cancelled instead);
---          due_ms is the time to the next delayed job, 0 if more are due, -1 if there is none
--- uses: time grace order tally news journal forget
+--          due_ms is the time to the next delayed job, or until a rate allows the next one that is there; 0 if more are
+--          due, -1 if there is none
+-- uses: time grace order tally held admit limits unique news journal forget
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], active = KEYS[4], lease = KEYS[5], attempts = KEYS[6],
   state = KEYS[7], done = KEYS[8], dead = KEYS[9], cancelled = KEYS[10], parked = KEYS[11], seen = KEYS[12],
   share = KEYS[13], wake = KEYS[14], stats = KEYS[15], tally = KEYS[16], meta = KEYS[17], events = KEYS[18],
-  steps = KEYS[19], progress = KEYS[20], logs = KEYS[21]}
-local MEMORY, DAY_MS = KEYS[22], 86400000
+  steps = KEYS[19], progress = KEYS[20], logs = KEYS[21], held = KEYS[22], turns = KEYS[23],
+  rates = KEYS[24], refill = KEYS[25], unique = KEYS[26], uniques = KEYS[27]}
+local MEMORY, DAY_MS = KEYS[28], 86400000
 -- outcome -> where the job goes, its state there, how the outcome is counted, and what the attempt charges
 local GOES = {
   complete = {keys.done, 'completed', 'completed', {1, 0, 0}}, retry = {keys.later, 'delayed', 'retried', {1, 0, 0}},
@@ -40,12 +44,26 @@ local news = {}
 local function count(name, n) news[name] = (news[name] or 0) + n end
 
 call('ZREM', keys.active, '') -- a first write that needs no memory: what follows then runs in a full Redis too
-local meta = call('HMGET', keys.meta, 'tick', 'grace', 'paused', 'weights', 'max_active')
+local meta = call('HMGET', keys.meta, 'tick', 'grace', 'paused', 'weights', 'max_active', 'max_active_per_tenant', 'rules',
+  'holding', 'rate', 'rate_per_tenant', 'unique')
 grace_until(keys.meta, lease_ms, meta[1], meta[2])
+local each = {most = meta[6] or ARGV[11], rate = meta[10] or ARGV[13]} -- what holds for each tenant
+keys.limited = meta[7] or meta[8] or each.most ~= '0' or each.rate ~= '0' -- else nothing below looks at a tenant
+local rate = meta[9] or ARGV[12]
+local pace = rate ~= '0' and bucket(keys, '*', rate) or nil
 
 local function due_ms()
   local first = call('ZRANGE', keys.later, 0, 0, 'WITHSCORES')[2]
   return first and math.max(0, tonumber(first) - now) or -1
+end
+
+-- Where a rate is what keeps jobs from starting, there is something to do once it allows the next.
+local function next_look(due)
+  local soon = pace and meta[3] ~= '1' and tokens(pace) < 1
+    and (call('EXISTS', keys.wait) == 1 or call('EXISTS', keys.turns) == 1) and refill_ms(pace)
+  local ripe = keys.limited and call('ZRANGE', keys.refill, 0, 0, 'WITHSCORES')[2]
+  if ripe then soon = math.min(soon or math.huge, math.max(0, tonumber(ripe) - now)) end
+  return soon and (due < 0 and soon or math.min(due, soon)) or due
 end
 
 -- The same exchange again: what it reserved and is still held, and what it refused.
@@ -59,17 +77,17 @@ local function replay()
       ids[#ids + 1] = id; renewed[#renewed + 1] = lease_end; renewed[#renewed + 1] = id
     end
   end
-  if #ids == 0 then return {{}, {}, {}, refused, due_ms(), stamp} end
+  if #ids == 0 then return {{}, {}, {}, refused, next_look(due_ms()), stamp} end
   call('ZADD', keys.active, 'XX', unpack(renewed))
-  return {ids, call('HMGET', keys.jobs, unpack(ids)), call('HMGET', keys.attempts, unpack(ids)), refused, due_ms(), stamp}
+  return {ids, call('HMGET', keys.jobs, unpack(ids)), call('HMGET', keys.attempts, unpack(ids)), refused, next_look(due_ms()), stamp}
 end
 local last = call('HMGET', MEMORY, 'nonce', 'serial')
 if last[1] == nonce then return replay() end
 if last[2] and tonumber(last[2]) >= serial then return redis.error_reply('LATE exchange ' .. ARGV[2]) end
 
 -- What is to be settled. Everything is read and checked before the first move.
-local counted = tonumber(ARGV[11])
-local at = 12 + 2 * counted
+local counted = tonumber(ARGV[14])
+local at = 15 + 2 * counted
 local plain = tonumber(ARGV[at])
 local ids, nonces, outcomes, delays, entries, settled = {}, {}, {}, {}, {}, plain
 for i = 1, plain do ids[i], nonces[i] = ARGV[at + 2 * i - 1], ARGV[at + 2 * i] end
@@ -92,17 +110,24 @@ local function was_applied(id, under)
 end
 
 -- Jobs given back go to the front of their bands in the order they came. Their tenants are not charged again, but what
--- these enqueue from now on comes after.
+-- these enqueue from now on comes after. Where a tenant has held jobs they go before those.
 local function give_back(back)
   local records, fronts, line, ends = call('HMGET', keys.jobs, unpack(back)), {}, {}, {}
   for i = #back, 1, -1 do
     local head = head_of(records[i])
-    local base = base_of(head)
-    local tag = (fronts[base] or band_clock(keys.wait, base)) - 1
-    fronts[base] = tag
-    line[#line + 1] = int(tag); line[#line + 1] = back[i]
-    ends[#ends + 1] = int(tag + 1); ends[#ends + 1] = head
+    local base, tenant = base_of(head), tenant_of(head)
+    if keys.limited and first_held(keys, tenant) then
+      local first = held_in_band(keys, tenant, base) or math.huge
+      hold(keys, tenant, math.min(first, band_clock(keys, base)) - 1, back[i])
+      tally('waiting', tenant, -1); tally('parked', tenant, 1)
+    else
+      local tag = (fronts[base] or band_clock(keys, base)) - 1
+      fronts[base] = tag
+      line[#line + 1] = int(tag); line[#line + 1] = back[i]
+      ends[#ends + 1] = int(tag + 1); ends[#ends + 1] = head
+    end
   end
+  if #line == 0 then return end
   call('ZADD', keys.wait, unpack(line))
   call('ZADD', keys.share, 'GT', unpack(ends))
 end
@@ -118,10 +143,10 @@ local function charge(ended, costs)
   call('HSET', keys.attempts, unpack(new))
 end
 
-local refused, applied, under, soonest = {}, {}, {}, nil
+local refused, applied, under, freed, soonest = {}, {}, {}, {}, nil
 local function settle()
   local held = call('HMGET', keys.lease, unpack(ids))
-  local gone, done, moves, back, ended, costs, told, lines = {}, {}, {}, {}, {}, {}, {}, {}
+  local gone, done, moves, back, ended, costs, told, lines, over = {}, {}, {}, {}, {}, {}, {}, {}, {}
   for i = 1, settled do
     local id, lease, verdict = ids[i], held[i], nil
     if gone[id] then verdict = 'already'
@@ -131,9 +156,11 @@ local function settle()
       gone[id], gone[#gone + 1] = true, id
       local tenant, outcome = match(lease, '^%S*', 24), outcomes[i]
       tally('active', tenant, -1)
+      freed[tenant] = true
       if not outcome then
         done[#done + 1] = stamp; done[#done + 1] = id
         tally('completed', tenant, 1)
+        over[#over + 1] = id
       else
         local goes = GOES[outcome]
         if COMES_BACK[goes[2]] and string.find(lease, '\n', 1, true) then
@@ -155,6 +182,7 @@ local function settle()
           count(goes[3], 1)
         end
         tally(goes[2], tenant, 1)
+        if not COMES_BACK[goes[2]] then over[#over + 1] = id end
         if entries[i] ~= '' then told[#told + 1], lines[#lines + 1] = id, entries[i] end
       end
     end
@@ -167,12 +195,13 @@ local function settle()
   if #back > 0 then give_back(back) end
   if #told > 0 then add_lines(keys.state, told, lines) end
   if #ended > 0 then charge(ended, costs) end
+  if meta[11] and #over > 0 then free_keys(keys, over) end
   if #done == 0 then return end
   count('completed', #done / 2)
   call('ZADD', keys.done, unpack(done))
-  local over = math.min(call('ZCARD', keys.done) - keep, 100 + #done / 2)
-  if over > 0 then
-    local old = call('ZPOPMIN', keys.done, over)
+  local most = math.min(call('ZCARD', keys.done) - keep, 100 + #done / 2)
+  if most > 0 then
+    local old = call('ZPOPMIN', keys.done, most)
     local gone_for_good = {}
     for k = 1, #old, 2 do gone_for_good[#gone_for_good + 1] = old[k] end
     forget(keys, 'completed', gone_for_good, tonumber(ARGV[9]), tonumber(ARGV[10]))
@@ -191,19 +220,110 @@ if due == 0 and promote > 0 then
     tally('delayed', tenant, -1); tally('waiting', tenant, 1)
   end
   call('ZREM', keys.later, unpack(ready))
-  line_up(keys, meta[4], ready, heads)
+  admit(keys, meta[4], ready, heads)
   due = due_ms()
+end
+
+-- Who came to the end of a job may start another, and so may those whose buckets have filled.
+if keys.limited then
+  local ripe = call('ZRANGEBYSCORE', keys.refill, '-inf', stamp, 'LIMIT', 0, 100)
+  if #ripe > 0 then call('ZREM', keys.refill, unpack(ripe)) end
+  for _, tenant in ipairs(ripe) do freed[tenant] = true end
+  for tenant in pairs(freed) do
+    if tenant ~= '' and first_held(keys, tenant) and not blocked(keys, tenant, each) then give_turn(keys, tenant) end
+  end
+end
+
+-- Reserve where tenants are limited: job by job, by place in line and by turn. Each step reserves a job, holds one, or
+-- mends a turn, and there is a bound on them: what is left is left to the next exchange.
+local STEPS = 250
+local pick
+if keys.limited then
+  pick = function(number)
+    local picked = {}
+    local function take(id, tenant)
+      picked[#picked + 1] = id
+      if tenant ~= '' then
+        local own = rules_of(keys, tenant, each)
+        own.took = own.took + 1
+        if own.bucket then spend(own.bucket, 1) end
+      end
+    end
+    local function take_held(tenant, place)
+      local order, id, entry = first_held(keys, tenant)
+      if order then
+        call('ZREM', keys.held, entry)
+        call('ZREM', keys.parked, id)
+        tally('parked', tenant, -1); tally('waiting', tenant, 1)
+        take(id, tenant)
+        if place then -- by its turn: it is charged now
+          local head = format(HEAD, 100 - math.floor(order / BAND), tenant)
+          local ends = math.max(place, tonumber(call('ZSCORE', keys.share, head) or 0)) + cost_of(keys, meta[4], head)
+          call('ZADD', keys.share, int(ends), head)
+        end
+      end
+      if not first_held(keys, tenant) then
+        call('ZREM', keys.turns, tenant)
+        call('ZREM', keys.refill, tenant)
+      elseif blocked(keys, tenant, each) then call('ZREM', keys.turns, tenant)
+      else give_turn(keys, tenant) end
+    end
+    local line, heads, at, steps, gone = {}, {}, 1, 0, {}
+    local function look()
+      if #gone > 0 then call('ZREM', keys.wait, unpack(gone)) end
+      line, heads, at, gone = call('ZRANGE', keys.wait, 0, number - #picked - 1, 'WITHSCORES'), {}, 1, {}
+      local found = {}
+      for k = 1, #line, 2 do found[#found + 1] = line[k] end
+      local records_found = #found > 0 and call('HMGET', keys.jobs, unpack(found)) or {}
+      for k in ipairs(found) do heads[k] = head_of(records_found[k]) end
+    end
+    while #picked < number and steps < STEPS do
+      steps = steps + 1
+      if not heads[at] and (steps == 1 or #line > 0) then look() end
+      local id, place = line[2 * at - 1], tonumber(line[2 * at])
+      local turn = call('ZRANGE', keys.turns, 0, 0, 'WITHSCORES')
+      local turn_place = tonumber(turn[2])
+      if turn_place and not (place and place < turn_place) then
+        local order = first_held(keys, turn[1])
+        if not order or blocked(keys, turn[1], each) then call('ZREM', keys.turns, turn[1])
+        elseif math.floor(order / BAND) ~= math.floor(turn_place / BAND) then give_turn(keys, turn[1]) -- its first one left
+        else take_held(turn[1], turn_place) end
+      elseif id then
+        local tenant = tenant_of(heads[at])
+        at, gone[#gone + 1] = at + 1, id
+        if tenant == '' then take(id, '')
+        else
+          local first, is_blocked = first_held(keys, tenant), blocked(keys, tenant, each)
+          if is_blocked or first and first < place then
+            hold(keys, tenant, place, id)
+            tally('waiting', tenant, -1); tally('parked', tenant, 1)
+            if not is_blocked then take_held(tenant) end -- one that came before it goes first
+          else take(id, tenant) end
+        end
+      else break end
+    end
+    if #gone > 0 then call('ZREM', keys.wait, unpack(gone)) end
+    for tenant, own in pairs(known) do
+      if own.bucket and own.took > 0 then call('ZADD', keys.rates, format('%.3f', own.bucket.full), tenant) end
+    end
+    if call('EXISTS', keys.held) == 0 then call('HDEL', keys.meta, 'holding') end
+    return picked
+  end
 end
 
 -- Reserve.
 local most = tonumber(meta[5] or max_active)
 local free = meta[3] == '1' and 0 or most > 0 and most - call('ZCARD', keys.active) or math.huge
+if pace then free = math.min(free, tokens(pace)) end
 local taken, records, counts, left = {}, {}, {}, false
 if free > 0 then
   want = math.min(want, free)
-  local popped = want > 0 and call('ZPOPMIN', keys.wait, want) or {}
-  local n = #popped / 2
-  for i = 1, n do taken[i] = popped[2 * i - 1] end
+  if keys.limited then taken = want > 0 and pick(want) or taken
+  else
+    local popped = want > 0 and call('ZPOPMIN', keys.wait, want) or {}
+    for i = 1, #popped / 2 do taken[i] = popped[2 * i - 1] end
+  end
+  local n = #taken
   if n > 0 then
     records, counts = call('HMGET', keys.jobs, unpack(taken)), call('HMGET', keys.attempts, unpack(taken))
     local active, leases, holder, number, holders = {}, {}, ' ' .. consumer .. ' ' .. stamp, {}, {}
@@ -222,9 +342,15 @@ if free > 0 then
     call('ZADD', keys.active, unpack(active))
     call('HSET', keys.lease, unpack(leases))
     count('started', n)
+    if pace then
+      spend(pace, n)
+      call('ZADD', keys.rates, format('%.3f', pace.full), '*')
+    end
   end
   -- A tenant whose last tag lies before the first job that still waits is ahead of nobody: its share is over.
-  local first = n == want and call('ZRANGE', keys.wait, 0, 0, 'WITHSCORES')[2]
+  local first = (n == want or keys.limited) and call('ZRANGE', keys.wait, 0, 0, 'WITHSCORES')[2]
+  local turn = keys.limited and call('ZRANGE', keys.turns, 0, 0, 'WITHSCORES')[2]
+  if turn and not (first and tonumber(first) < tonumber(turn)) then first = turn end
   if not first then call('UNLINK', keys.share)
   elseif n > 0 then
     local over = call('ZRANGEBYSCORE', keys.share, '-inf', '(' .. first, 'LIMIT', 0, 100 + 2 * n)
@@ -239,6 +365,6 @@ call('HSET', MEMORY, 'nonce', nonce, 'serial', ARGV[2], 'taken', table.concat(ta
   table.concat(refused, ' '), 'settled', table.concat(applied, ' '), 'under', table.concat(under, ' '))
 call('PEXPIRE', MEMORY, DAY_MS)
 write_tally(keys.tally)
-for i = 1, counted do call('HINCRBY', keys.stats, ARGV[10 + 2 * i], ARGV[11 + 2 * i]) end
+for i = 1, counted do call('HINCRBY', keys.stats, ARGV[13 + 2 * i], ARGV[14 + 2 * i]) end
 tell(keys, news, consumer)
-return {taken, records, counts, refused, due, stamp}
+return {taken, records, counts, refused, next_look(due), stamp}

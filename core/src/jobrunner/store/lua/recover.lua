@@ -1,16 +1,18 @@
 -- recover: what to do with leases that ran out: back to `later`, never to the head of the queue, or buried in `dead`.
 --
--- KEYS     jobs active lease later dead cancelled attempts state wake stats tally meta events
+-- KEYS     jobs active lease later dead cancelled attempts state wake stats tally meta events wait share held turns unique
+--          uniques
 -- ARGV     1 lease_ms   2 limit (leases, 1-500)   3 max_crashes: buried at this many   4 seed of the jitter (0 to 2^31)
 --          5... the upper bound in ms of the wait after the first, second ... crash; the last one serves all further ones
 -- Returns  {delayed ids, buried ids, cancelled ids}; as many as `limit` in all: call again. Nothing during a grace
--- uses: time grace tally news journal
+-- uses: time grace order tally held unique news journal
 local keys = {jobs = KEYS[1], active = KEYS[2], lease = KEYS[3], later = KEYS[4], dead = KEYS[5], cancelled = KEYS[6],
   attempts = KEYS[7], state = KEYS[8], wake = KEYS[9], stats = KEYS[10], tally = KEYS[11], meta = KEYS[12],
-  events = KEYS[13]}
+  events = KEYS[13], wait = KEYS[14], share = KEYS[15], held = KEYS[16], turns = KEYS[17], unique = KEYS[18],
+  uniques = KEYS[19], limited = true}
 call('ZREM', keys.active, '') -- a first write that needs no memory: what follows then runs in a full Redis too
 local lease_ms, max_crashes, seed = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local meta = call('HMGET', keys.meta, 'tick', 'grace')
+local meta = call('HMGET', keys.meta, 'tick', 'grace', 'holding', 'unique')
 if now < grace_until(keys.meta, lease_ms, meta[1], meta[2]) then return {{}, {}, {}} end
 
 -- Chance from 0 to 1: a linear congruential generator, since older servers seed math.random alike in every script.
@@ -22,7 +24,7 @@ end
 local ids = call('ZRANGEBYSCORE', keys.active, '-inf', '(' .. stamp, 'LIMIT', 0, ARGV[2])
 if #ids == 0 then return {{}, {}, {}} end
 local held, counts = call('HMGET', keys.lease, unpack(ids)), call('HMGET', keys.attempts, unpack(ids))
-local delayed, buried, cancelled, counted, later, dead, stopped, lines = {}, {}, {}, {}, {}, {}, {}, {}
+local delayed, buried, cancelled, counted, later, dead, stopped, lines, freed = {}, {}, {}, {}, {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
   local lease = held[i] or ''
   local runs, unspent, crashes = match(counts[i] or '', '(%d+) (%d+) (%d+)')
@@ -30,6 +32,7 @@ for i, id in ipairs(ids) do
   local mark, last = '', nil
   tenant, runs, unspent, crashes = tenant or '', runs or 0, unspent or 0, (crashes or 0) + 1
   tally('active', tenant, -1)
+  freed[tenant] = true
   if string.find(lease, '\n', 1, true) then
     cancelled[#cancelled + 1] = id
     stopped[#stopped + 1] = stamp; stopped[#stopped + 1] = id
@@ -53,10 +56,18 @@ call('ZREM', keys.active, unpack(ids))
 call('HDEL', keys.lease, unpack(ids))
 call('HSET', keys.attempts, unpack(counted))
 add_lines(keys.state, ids, lines)
+if meta[4] and #buried > 0 then free_keys(keys, buried) end
+if meta[4] and #cancelled > 0 then free_keys(keys, cancelled) end
 if #later > 0 then call('ZADD', keys.later, unpack(later)) end
 if #dead > 0 then call('ZADD', keys.dead, unpack(dead)) end
 if #stopped > 0 then call('ZADD', keys.cancelled, unpack(stopped)) end
-if #later > 0 and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end -- a consumer learns when they are due
+-- A slot is a lease, so these tenants may start others now.
+local given = false
+if meta[3] then
+  for tenant in pairs(freed) do given = tenant ~= '' and give_turn(keys, tenant) or given end
+end
+-- A consumer learns when those are due that wait, and looks at the turns.
+if (#later > 0 or given) and call('LLEN', keys.wake) == 0 then call('LPUSH', keys.wake, 1) end
 write_tally(keys.tally)
 local news = {crashed = #ids}
 if #buried > 0 then news.buried = #buried end

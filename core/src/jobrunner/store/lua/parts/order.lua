@@ -9,9 +9,20 @@ local function head_of(record) return record and match(record, '^%[%d+,(%d+,"[^"
 local function tenant_of(head) return match(head, '"(.*)"') end
 local function base_of(head) return (100 - match(head, '^%d+')) * BAND end
 
-local function band_clock(wait, base)
-  local first = call('ZRANGEBYSCORE', wait, int(base), '(' .. int(base + BAND), 'WITHSCORES', 'LIMIT', 0, 1)
-  return tonumber(first[2] or base + FIRST)
+-- The tag of the first in line: of the jobs that wait, and where tenants are limited of those who have a turn.
+local function band_clock(keys, base)
+  local from, to = int(base), '(' .. int(base + BAND)
+  local first = tonumber(call('ZRANGEBYSCORE', keys.wait, from, to, 'WITHSCORES', 'LIMIT', 0, 1)[2])
+  if keys.limited then
+    local turn = tonumber(call('ZRANGEBYSCORE', keys.turns, from, to, 'WITHSCORES', 'LIMIT', 0, 1)[2])
+    if turn and turn < (first or math.huge) then first = turn end
+  end
+  return first or base + FIRST
+end
+
+local function cost_of(keys, weighted, head)
+  local weight = weighted and tonumber(call('HGET', keys.meta, 'weight:' .. tenant_of(head)) or 1) or 1
+  return weight > 0 and math.max(1, math.min(DEAREST, math.floor(COST / weight))) or DEAREST
 end
 
 -- Puts ids in line behind what their tenants have there already; heads[i] is the head of ids[i].
@@ -19,7 +30,7 @@ local function line_up(keys, weighted, ids, heads)
   if #ids == 1 and not weighted then -- a single enqueue, as below without its tables
     local head = heads[1]
     local base = base_of(head)
-    local tag = math.max(band_clock(keys.wait, base), tonumber(call('ZSCORE', keys.share, head) or 0))
+    local tag = math.max(band_clock(keys, base), tonumber(call('ZSCORE', keys.share, head) or 0))
     call('ZADD', keys.share, int(tag + COST), head)
     call('ZADD', keys.wait, int(tag), ids[1])
     return
@@ -36,9 +47,8 @@ local function line_up(keys, weighted, ids, heads)
   local ends, clocks, costs, share = call('ZMSCORE', keys.share, unpack(groups)), {}, {}, {}
   for group, head in ipairs(groups) do
     local base = base_of(head)
-    clocks[base] = clocks[base] or band_clock(keys.wait, base)
-    local weight = weighted and tonumber(call('HGET', keys.meta, 'weight:' .. tenant_of(head)) or 1) or 1
-    costs[group] = weight > 0 and math.max(1, math.min(DEAREST, math.floor(COST / weight))) or DEAREST
+    clocks[base] = clocks[base] or band_clock(keys, base)
+    costs[group] = cost_of(keys, weighted, head)
     ends[group] = math.max(clocks[base], tonumber(ends[group] or 0))
   end
   for at = 1, #line, 2 do
