@@ -1,0 +1,1 @@
+"""Pulls the figures of posts from the platforms: the queue analytics.pull."""

@@ -1,0 +1,1 @@
+"""Asks approvers for their word by mail and WhatsApp: the queue approval.notify."""

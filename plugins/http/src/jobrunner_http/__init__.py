@@ -1,0 +1,1 @@
+"""HTTP API, dashboard and metrics of jobrunner: the command jobrunner serve."""

@@ -1,0 +1,1 @@
+"""Draws pictures for posts: the queue image.generate."""

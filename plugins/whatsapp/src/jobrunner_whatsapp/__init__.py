@@ -1,0 +1,1 @@
+"""Sends WhatsApp messages through the Cloud API: the queue whatsapp-messages."""
