@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 
 from jobrunner.declaration import Declaration
-from jobrunner.errors import InvalidNameError, JobNotFoundError, UnknownQueueError
+from jobrunner.errors import JobNotFoundError, UnknownQueueError
 from jobrunner.fleet import WorkerReport
+from jobrunner.gauges import Gauges
+from jobrunner.listing import Listing
 from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
 from jobrunner.plugins import Plugins
@@ -20,7 +22,7 @@ from jobrunner.record import Note
 from jobrunner.store import calls, looks
 from jobrunner.store.calls import MAX_BY_HAND
 from jobrunner.store.store import Store
-from jobrunner.views import Health, JobSummary, JobView, QueueStats, job_summary, job_view, queue_stats
+from jobrunner.views import Health, JobSummary, JobView, QueueStats, job_view
 
 ALIVE_MS = 20_000
 """Milliseconds since its last report for which a worker counts as alive: four reports."""
@@ -37,11 +39,17 @@ class Admin:
     Args:
         store: The store.
         plugins: Those that are installed here; they say how payloads are masked.
+
+    Attributes:
+        gauges: Reads numbers.
+        listing: Reads lists.
     """
 
     def __init__(self, store: Store, plugins: Plugins) -> None:
         self.store = store
         self.plugins = plugins
+        self.gauges = Gauges(store)
+        self.listing = Listing(store)
 
     # ---- looking ---------------------------------------------------------------------------------------------
 
@@ -61,6 +69,10 @@ class Admin:
             )
         return dict(sorted(found.items()))
 
+    async def schema(self, queue: str) -> bytes | None:
+        """The JSON Schema of a queue's payload as its workers registered it; None where they did not."""
+        return await self.store.run(looks.schemas(self.store.fleet, check_queue(queue)))
+
     async def workers(self) -> list[tuple[WorkerReport, bool]]:
         """Every worker with whether it is alive, by id."""
         now_ms = await self.store.run(calls.server_ms())
@@ -73,8 +85,14 @@ class Admin:
             workers.append((report, now_ms - report.seen_ms < ALIVE_MS))
         return sorted(workers, key=lambda one: one[0].id)
 
-    async def stats(self, names: Sequence[str] = ()) -> list[QueueStats]:
-        """The numbers of some queues, or of all.
+    async def stats(
+        self, names: Sequence[str] = (), *, tenants: Sequence[str] | None = None
+    ) -> list[QueueStats]:
+        """The numbers of some queues, or of all, in a constant number of round trips.
+
+        Args:
+            names: The queues; none is all.
+            tenants: Count only their jobs; None counts all.
 
         Raises:
             UnknownQueueError: Nobody knows one of them.
@@ -86,27 +104,11 @@ class Admin:
         for report, alive in await self.workers():
             for name in report.queues if alive else ():
                 serving[name] = serving.get(name, 0) + 1
-        stats = []
-        for name in names or declared:
-            keys, about = self.store.keys(name), declared[name]
-            counts = await self.store.run(calls.counts(keys))
-            totals = await self.store.run(looks.hash_of(keys["stats"]))
-            stats.append(
-                queue_stats(
-                    name,
-                    counts,
-                    totals,
-                    workers=serving.get(name, 0),
-                    plugin=about.plugin,
-                    priority=about.priority,
-                    concurrency=about.concurrency,
-                )
-            )
-        return stats
+        return await self.gauges.stats(names or list(declared), declared, serving, tenants=tenants)
 
-    async def health(self) -> Health:
-        """How the queues are."""
-        stats = await self.stats()
+    async def health(self, *, tenants: Sequence[str] | None = None) -> Health:
+        """How the queues are; with `tenants` by their jobs only."""
+        stats = await self.stats(tenants=tenants)
         still, slow = [], []
         for one in stats:
             if one.waiting and not one.workers:
@@ -115,8 +117,8 @@ class Admin:
             elif one.delayed and not one.workers:
                 there = f"{one.delayed:,} {'job is' if one.delayed == 1 else 'jobs are'} delayed"
                 slow.append(f"{one.name}: {there} and no worker serves the queue")
-            if one.oldest_waiting_ms > WAITING_LONG_MS and not one.paused:
-                minutes = one.oldest_waiting_ms // 60_000
+            if (one.oldest_waiting_ms or 0) > WAITING_LONG_MS and not one.paused:
+                minutes = (one.oldest_waiting_ms or 0) // 60_000
                 slow.append(f"{one.name}: the first job in line has waited for {minutes:,} minutes")
         return Health(
             status="unhealthy" if still else "degraded" if slow else "healthy",
@@ -182,20 +184,8 @@ class Admin:
         Raises:
             InvalidNameError: The cursor is not one.
         """
-        keys = self.store.keys(check_queue(queue))
-        if after:
-            start += await self._after(queue, state, after)
-        entries = await self.store.run(looks.page(keys, state, start=start, limit=limit))
-        ids = [job_id for job_id, _ in entries]
-        if not ids:
-            return []
-        records = await self.store.run(looks.records(keys, ids))
-        runs = await self.store.run(looks.field(keys, "attempts", ids))
-        journals = await self.store.run(looks.field(keys, "state", ids))
-        return [
-            job_summary(job_id, state, score, record, run, journal)
-            for (job_id, score), record, run, journal in zip(entries, records, runs, journals, strict=True)
-        ]
+        found = await self.listing.page(queue, state, start=start, limit=limit, after=after)
+        return found.jobs
 
     # ---- moving jobs -----------------------------------------------------------------------------------------
 
@@ -266,6 +256,20 @@ class Admin:
         await self.store.run(calls.command("HDEL", keys["meta"], "paused"))
         await self.store.run(calls.command("LPUSH", keys["wake"], 1))
 
+    # ---- the tokens of the HTTP API --------------------------------------------------------------------------
+
+    async def tokens(self) -> dict[str, bytes]:
+        """What is kept of each token, by its id."""
+        return await self.store.run(looks.hash_of(self.store.fleet.tokens))
+
+    async def keep_token(self, token_id: str, kept: bytes) -> None:
+        """Keep what is to be known of a token; that is its digest, never itself."""
+        await self.store.run(calls.command("HSET", self.store.fleet.tokens, token_id, kept))
+
+    async def drop_token(self, token_id: str) -> bool:
+        """Forget a token; whether there was one of that id."""
+        return await self.store.run(calls.command("HDEL", self.store.fleet.tokens, token_id)) == 1
+
     async def check_known(self, queue: str) -> None:
         """Refuse a queue that neither a plugin here nor a worker ever declared.
 
@@ -282,20 +286,6 @@ class Admin:
             step = await self.store.run(call)
             moved += step
         return moved
-
-    async def _after(self, queue: str, state: State, cursor: str) -> int:
-        """How many entries of a list stand up to a cursor."""
-        keys = self.store.keys(queue)
-        text, _, job_id = cursor.partition(":")
-        try:
-            score = int(text)
-        except ValueError:
-            raise InvalidNameError(f"{cursor!r:.100} is no cursor; each listed job has one") from None
-        stands_at = await self.store.run(calls.command("ZSCORE", keys.of(state), check_job_id(job_id)))
-        rank = await self.store.run(looks.place(keys, state, job_id))
-        if isinstance(stands_at, bytes) and float(stands_at) == score and rank is not None:
-            return rank + 1
-        return await self.store.run(looks.before(keys, state, score))
 
     def _installed(self, queue: str) -> Queue | None:
         owner = self.plugins.owner(queue)

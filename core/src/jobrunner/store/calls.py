@@ -172,6 +172,14 @@ class Counts(msgspec.Struct, frozen=True):
         return sum(self.of(state) for state in State)
 
 
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """What a list shows of a job, as it is stored: the record's start, its counts, the line of its last error."""
+
+    record: bytes | None
+    counts: bytes | None
+    error: bytes | None
+
+
 def enqueue(keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0) -> Call[Enqueued]:
     """Take in 1 to `MAX_ENQUEUE` jobs, all or nothing; ids that are known are answered, not doubled."""
     args: list[object] = [max_waiting]
@@ -255,6 +263,16 @@ def trim(
 def counts(keys: QueueKeys) -> Call[Counts]:
     """Jobs by state, at one moment."""
     return _call("counts", keys, [], _counts)
+
+
+def heads(keys: QueueKeys, ids: Sequence[str]) -> Call[list[Head]]:
+    """What a list shows of up to `looks.MAX_PAGE` jobs, one each."""
+    return _call("heads", keys, list(ids), _heads)
+
+
+def causes(keys: QueueKeys, ids: Sequence[str]) -> Call[list[tuple[str, str]]]:
+    """Tenant and cause of up to `looks.MAX_PAGE` jobs, one each; a cause is a fingerprint, `crash`, or empty for none."""
+    return _call("causes", keys, list(ids), _causes)
 
 
 def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:
@@ -360,3 +378,14 @@ def _counts(reply: object) -> Counts:
         _int(part) for part in reply
     ]
     return Counts(waiting, delayed, active, completed, failed, cancelled, parked, bool(paused), oldest_ms)
+
+
+def _heads(reply: object) -> list[Head]:
+    assert isinstance(reply, list)
+    return [Head(*one) for one in zip(*reply, strict=True)]
+
+
+def _causes(reply: object) -> list[tuple[str, str]]:
+    assert isinstance(reply, list)
+    tenants, causes = map(_texts, reply)
+    return list(zip(tenants, causes, strict=True))

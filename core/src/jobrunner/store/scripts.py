@@ -71,6 +71,8 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
     "trim": (
         *("list", "jobs", "attempts", "state", "steps", "progress", "logs", "seen", "share", "tally", "wait"),
     ),
+    "heads": ("jobs", "attempts", "state"),
+    "causes": ("jobs", "state"),
     "counts": ("wait", "later", "active", "done", "dead", "cancelled", "parked", "meta", "jobs"),
 }
 """Script -> its keys in order. `from` and `list` stand for a structure that the caller names."""

@@ -1,0 +1,14 @@
+-- heads: what a list shows of some jobs. Payloads and the rest of the journals stay where they are.
+--
+-- KEYS     jobs attempts state
+-- ARGV     ids, 1 to 500
+-- Returns  {heads, counts, errors}, a value an id: the record's start, `[at_ms,priority,"tenant"`; 'runs unspent crashes';
+--          and the journal's last line that tells of an error or a lost worker; nil where there is none
+-- uses: time last
+local JOBS, ATTEMPTS, STATE = KEYS[1], KEYS[2], KEYS[3]
+local heads, errors = {}, {}
+for i, id in ipairs(ARGV) do
+  heads[i] = match(call('HGET', JOBS, id) or '', '^%[%d+,%d+,"[^"]*"') or false
+  errors[i] = last_error(call('HGET', STATE, id)) or false
+end
+return {heads, call('HMGET', ATTEMPTS, unpack(ARGV)), errors}
