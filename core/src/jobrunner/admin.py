@@ -86,29 +86,32 @@ class Admin:
         return sorted(workers, key=lambda one: one[0].id)
 
     async def stats(
-        self, names: Sequence[str] = (), *, tenants: Sequence[str] | None = None
+        self, names: Sequence[str] | None = None, *, tenants: Sequence[str] | None = None
     ) -> list[QueueStats]:
         """The numbers of some queues, or of all, in a constant number of round trips.
 
         Args:
-            names: The queues; none is all.
+            names: The queues; None is all.
             tenants: Count only their jobs; None counts all.
 
         Raises:
             UnknownQueueError: Nobody knows one of them.
         """
         declared = await self.declarations()
-        for name in names:
+        for name in names or ():
             self._known(name, declared)
         serving: dict[str, int] = {}
         for report, alive in await self.workers():
             for name in report.queues if alive else ():
                 serving[name] = serving.get(name, 0) + 1
-        return await self.gauges.stats(names or list(declared), declared, serving, tenants=tenants)
+        wanted = list(declared) if names is None else names
+        return await self.gauges.stats(wanted, declared, serving, tenants=tenants)
 
-    async def health(self, *, tenants: Sequence[str] | None = None) -> Health:
-        """How the queues are; with `tenants` by their jobs only."""
-        stats = await self.stats(tenants=tenants)
+    async def health(
+        self, names: Sequence[str] | None = None, *, tenants: Sequence[str] | None = None
+    ) -> Health:
+        """How the queues are; those and by those tenants' jobs as in `stats`."""
+        stats = await self.stats(names, tenants=tenants)
         still, slow = [], []
         for one in stats:
             if one.waiting and not one.workers:
@@ -140,12 +143,8 @@ class Admin:
         Raises:
             JobNotFoundError: There is no such job.
         """
-        found = looks.found(
-            await self.store.run_many(looks.job(self.store.keys(check_queue(queue)), check_job_id(job_id)))
-        )
-        if found.record is None:
-            raise JobNotFoundError(f"there is no job {job_id} in {queue}; it may have ended and been trimmed")
-        return job_view(queue, job_id, found, self._installed(queue), reveal=reveal)
+        view, _ = await self.job_and_logs(queue, job_id, reveal=reveal)
+        return view
 
     async def logs(self, queue: str, job_id: str) -> list[dict[str, object]]:
         """The log lines that are kept with a job, oldest first.
@@ -153,15 +152,24 @@ class Admin:
         Raises:
             JobNotFoundError: There is no such job.
         """
-        await self.job(queue, job_id)
-        raw = (await self.store.run(looks.field(self.store.keys(queue), "logs", [job_id])))[0] or b""
+        _, lines = await self.job_and_logs(queue, job_id)
+        return lines
+
+    async def job_and_logs(
+        self, queue: str, job_id: str, *, reveal: bool = False
+    ) -> tuple[JobView, list[dict[str, object]]]:
+        """A job and its log lines, read together; as `job` and `logs`."""
+        keys = self.store.keys(check_queue(queue))
+        found = looks.found(await self.store.run_many(looks.job(keys, check_job_id(job_id))))
+        if found.record is None:
+            raise JobNotFoundError(f"there is no job {job_id} in {queue}; it may have ended and been trimmed")
         lines = []
-        for line in raw.splitlines():
+        for line in (found.logs or b"").splitlines():
             try:
                 lines.append(msgspec.json.decode(line, type=dict[str, object]))
             except msgspec.MsgspecError:
                 continue
-        return lines
+        return job_view(queue, job_id, found, self._installed(queue), reveal=reveal), lines
 
     async def place(self, queue: str, job_id: str) -> int | None:
         """How many jobs of its queue are in line before a job; None where it does not wait."""
