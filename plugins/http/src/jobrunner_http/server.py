@@ -54,8 +54,7 @@ class Server:
 
     async def run(self) -> None:
         """Serve until `stop`."""
-        with contextlib.closing(self._socket):
-            await self._server.serve()
+        await self._server.serve()
 
     def stop(self) -> None:
         """Take no more connections; what is under way ends first."""
@@ -82,7 +81,7 @@ class _OnSocket(Granian):
 
     def _init_shared_socket(self) -> None:
         self._ssp: Any = None
-        self._shd: Any = SocketHolder(self._listener.fileno(), False, BACKLOG)  # type: ignore[call-arg]  # typed as it is not
+        self._shd: Any = SocketHolder(self._listener.detach(), False, BACKLOG)  # type: ignore[call-arg]  # typed as it is not
 
 
 def _bound(host: str, port: int) -> socket.socket:

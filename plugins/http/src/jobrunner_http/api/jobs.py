@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import quote
 
-from litestar import Request, Response, delete, get, post
-from litestar.datastructures import State
+from litestar import Response, delete, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from jobrunner.model import State as JobState
 from jobrunner.views import JobPage
-from jobrunner_http.access import Caller, Role
+from jobrunner_http.access import Role
+from jobrunner_http.api.asking import Ask, By, JSONBody, Named, OnSite
 from jobrunner_http.api.describing import problems
 from jobrunner_http.bodies import (
     Changed,
@@ -27,13 +27,11 @@ from jobrunner_http.bodies import (
 from jobrunner_http.changing import Change
 from jobrunner_http.door import open_to
 from jobrunner_http.looking import JobDetail
-from jobrunner_http.site import Site
 
-Ask = Request[object, object, State]
-Limit = Annotated[int, Parameter(ge=1, le=500, description="Jobs in the page, at the most.")]
-After = Annotated[str, Parameter(max_length=160, description="The `next` of the page before.")]
-Tenant = Annotated[str, Parameter(max_length=128, description="Only this tenant's jobs.")]
-Shown = Annotated[JobState, Parameter(query="state", description="The state whose jobs are listed.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Jobs in the page, at the most.")]
+After = Annotated[str, QueryParameter(max_length=160, description="The `next` of the page before.")]
+Tenant = Annotated[str, QueryParameter(max_length=128, description="Only this tenant's jobs.")]
+Shown = Annotated[JobState, QueryParameter(name="state", description="The state whose jobs are listed.")]
 ENQUEUE = (404, 408, 409, 413)
 
 
@@ -45,7 +43,7 @@ ENQUEUE = (404, 408, 409, 413)
     responses={202: ResponseSpec(EnqueuedJob | Enqueued, generate_examples=False), **problems(*ENQUEUE)},
 )
 async def enqueue(
-    site: Site, caller: Caller, request: Ask, queue: str, data: Enqueue
+    site: OnSite, caller: By, request: Ask, queue: Named, data: JSONBody[Enqueue]
 ) -> Response[EnqueuedJob | Enqueued]:
     """Enqueue one job, or several; the same id and payload again is the same job."""
     jobs = await site.changing.enqueue(caller, queue, data)
@@ -62,7 +60,7 @@ async def enqueue(
     responses={202: ResponseSpec(EnqueuedJob, generate_examples=False), **problems(*ENQUEUE)},
 )
 async def trial(
-    site: Site, caller: Caller, request: Ask, group: str, action: str, data: Payload
+    site: OnSite, caller: By, request: Ask, group: Named, action: Named, data: JSONBody[Payload]
 ) -> Response[EnqueuedJob]:
     """Enqueue a job to the queue of a route; the body is its payload."""
     job = await site.changing.trial(caller, f"{group}/{action}", data)
@@ -71,9 +69,9 @@ async def trial(
 
 @get("/api/queue/{queue:str}/jobs", opt=open_to(Role.VIEWER), tags=["jobs"], responses=problems(404))
 async def list_jobs(
-    site: Site,
-    caller: Caller,
-    queue: str,
+    site: OnSite,
+    caller: By,
+    queue: Named,
     shown: Shown = JobState.WAITING,
     limit: Limit = 50,
     after: After = "",
@@ -89,7 +87,7 @@ async def list_jobs(
     tags=["jobs"],
     responses=problems(404),
 )
-async def show_job(site: Site, caller: Caller, queue: str, job_id: str) -> JobDetail:
+async def show_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> JobDetail:
     """Show one job: payload with secrets masked, history, steps, progress, log lines, errors."""
     return await site.looking.job(caller, queue, job_id)
 
@@ -100,7 +98,7 @@ async def show_job(site: Site, caller: Caller, queue: str, job_id: str) -> JobDe
     tags=["jobs"],
     responses=problems(404, 409),
 )
-async def remove_job(site: Site, caller: Caller, queue: str, job_id: str) -> None:
+async def remove_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> None:
     """Delete a job that does not run, and all that is known of it."""
     await site.changing.change_job(caller, queue, job_id, "remove")
 
@@ -112,7 +110,7 @@ async def remove_job(site: Site, caller: Caller, queue: str, job_id: str) -> Non
     tags=["jobs"],
     responses=problems(404, 409),
 )
-async def retry_job(site: Site, caller: Caller, queue: str, job_id: str) -> ChangedJob:
+async def retry_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> ChangedJob:
     """Put a failed, cancelled or parked job in line again, its attempts forgiven."""
     return await site.changing.change_job(caller, queue, job_id, "retry")
 
@@ -124,7 +122,7 @@ async def retry_job(site: Site, caller: Caller, queue: str, job_id: str) -> Chan
     tags=["jobs"],
     responses=problems(404, 409),
 )
-async def promote_job(site: Site, caller: Caller, queue: str, job_id: str) -> ChangedJob:
+async def promote_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> ChangedJob:
     """Let a delayed job start now."""
     return await site.changing.change_job(caller, queue, job_id, "promote")
 
@@ -137,7 +135,7 @@ async def promote_job(site: Site, caller: Caller, queue: str, job_id: str) -> Ch
     responses=problems(404, 408, 409, 413),
 )
 async def cancel_job(
-    site: Site, caller: Caller, queue: str, job_id: str, data: Reason | None = None
+    site: OnSite, caller: By, queue: Named, job_id: Named, data: JSONBody[Reason | None] = None
 ) -> ChangedJob:
     """Stop a job: one that does not run at once, one that runs is told to."""
     reason = data.reason if data else ""
@@ -155,25 +153,25 @@ def _bulk(what: Change, role: Role) -> dict[str, object]:
 
 
 @post(**_bulk("retry", Role.OPERATOR))  # type: ignore[arg-type]  # as `_bulk` puts them together
-async def retry_jobs(site: Site, caller: Caller, queue: str, data: Choice) -> Changed:
+async def retry_jobs(site: OnSite, caller: By, queue: Named, data: JSONBody[Choice]) -> Changed:
     """Retry the jobs that a filter wants, or those of some ids; with dryRun, count them."""
     return await site.changing.change(caller, queue, "retry", data)
 
 
 @post(**_bulk("cancel", Role.OPERATOR))  # type: ignore[arg-type]  # as above
-async def cancel_jobs(site: Site, caller: Caller, queue: str, data: Choice) -> Changed:
+async def cancel_jobs(site: OnSite, caller: By, queue: Named, data: JSONBody[Choice]) -> Changed:
     """Cancel the jobs that a filter wants, or those of some ids; with dryRun, count them."""
     return await site.changing.change(caller, queue, "cancel", data)
 
 
 @post(**_bulk("promote", Role.OPERATOR))  # type: ignore[arg-type]  # as above
-async def promote_jobs(site: Site, caller: Caller, queue: str, data: Choice) -> Changed:
+async def promote_jobs(site: OnSite, caller: By, queue: Named, data: JSONBody[Choice]) -> Changed:
     """Let the delayed jobs that a filter wants, or those of some ids, start now; with dryRun, count them."""
     return await site.changing.change(caller, queue, "promote", data)
 
 
 @post(**_bulk("remove", Role.ADMIN))  # type: ignore[arg-type]  # as above
-async def remove_jobs(site: Site, caller: Caller, queue: str, data: Choice) -> Changed:
+async def remove_jobs(site: OnSite, caller: By, queue: Named, data: JSONBody[Choice]) -> Changed:
     """Delete the jobs that a filter wants, or those of some ids; with dryRun, count them. Never one that runs."""
     return await site.changing.change(caller, queue, "remove", data)
 

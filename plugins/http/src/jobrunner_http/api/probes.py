@@ -9,8 +9,8 @@ from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
 
 from jobrunner.errors import StoreError
+from jobrunner_http.api.asking import OnSite
 from jobrunner_http.door import open_to
-from jobrunner_http.site import Site
 from jobrunner_http.tokens import STALE_S
 
 READY_S = STALE_S
@@ -35,7 +35,7 @@ async def livez() -> Probe:
     tags=["probes"],
     responses={503: ResponseSpec(Probe, generate_examples=False)},
 )
-async def readyz(site: Site) -> Response[Probe]:
+async def readyz(site: OnSite) -> Response[Probe]:
     """Say whether the store was read from within the last seconds, and a worker of this process lives."""
     with contextlib.suppress(StoreError):
         await site.tokens.refresh()

@@ -5,73 +5,73 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from jobrunner.declaration import Declaration
 from jobrunner.model import State
 from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
-from jobrunner_http.access import Caller, Role
+from jobrunner_http.access import Role
+from jobrunner_http.api.asking import By, Named, OnSite
 from jobrunner_http.api.describing import problems
 from jobrunner_http.bodies import Cleared, QueueState
 from jobrunner_http.door import open_to
-from jobrunner_http.site import Site
 
 Minutes = Annotated[
-    int, Parameter(ge=1, le=1440, description="How many minutes back, the one under way included.")
+    int, QueryParameter(ge=1, le=1440, description="How many minutes back, the one under way included.")
 ]
 
 
 @get("/api/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
-async def overall_health(site: Site, caller: Caller) -> Health:
+async def overall_health(site: OnSite, caller: By) -> Health:
     """Say how the system is, its queues included."""
     return await site.looking.health(caller)
 
 
 @get("/api/queue/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
-async def queue_health(site: Site, caller: Caller) -> Health:
+async def queue_health(site: OnSite, caller: By) -> Health:
     """Say how the queues are: healthy, or degraded with what is wrong in plain words."""
     return await site.looking.health(caller)
 
 
 @get("/api/queue/stats", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems())
-async def all_stats(site: Site, caller: Caller) -> list[QueueStats]:
+async def all_stats(site: OnSite, caller: By) -> list[QueueStats]:
     """Give the numbers of all queues."""
     return await site.looking.stats(caller)
 
 
 @get("/api/queue/stats/{queue:str}", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
-async def stats(site: Site, caller: Caller, queue: str) -> QueueStats:
+async def stats(site: OnSite, caller: By, queue: Named) -> QueueStats:
     """Give the numbers of one queue."""
     (found,) = await site.looking.stats(caller, queue)
     return found
 
 
 @get("/api/queue", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems())
-async def queues(site: Site, caller: Caller) -> list[Declaration]:
+async def queues(site: OnSite, caller: By) -> list[Declaration]:
     """List the queues as their workers and plugins declare them."""
     return list((await site.looking.queues(caller)).values())
 
 
 @get("/api/queue/{queue:str}/schema", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
-async def schema(site: Site, caller: Caller, queue: str) -> dict[str, object]:
+async def schema(site: OnSite, caller: By, queue: Named) -> dict[str, object]:
     """Give the JSON Schema of a queue's payload."""
     return await site.looking.schema(caller, queue)
 
 
 @get("/api/queue/{queue:str}/minutes", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
-async def minutes(site: Site, caller: Caller, queue: str, last: Minutes = 60) -> list[Minute]:
+async def minutes(site: OnSite, caller: By, queue: Named, last: Minutes = 60) -> list[Minute]:
     """Say what happened in a queue, minute by minute, oldest first; not for tokens that are held to some tenants."""
     return (await site.looking.minutes(caller, queue, last))[queue]
 
 
 @get("/api/queue/{queue:str}/causes", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
-async def causes(site: Site, caller: Caller, queue: str) -> Causes:
+async def causes(site: OnSite, caller: By, queue: Named) -> Causes:
     """Group a queue's failed jobs by their causes."""
     return await site.looking.causes(caller, queue)
 
 
 @get("/api/workers", opt=open_to(Role.VIEWER), tags=["workers"], responses=problems())
-async def workers(site: Site, caller: Caller) -> list[WorkerView]:
+async def workers(site: OnSite, caller: By) -> list[WorkerView]:
     """List the workers; not for tokens that are held to some tenants."""
     return await site.looking.workers(caller)
 
@@ -83,7 +83,7 @@ async def workers(site: Site, caller: Caller) -> list[WorkerView]:
     tags=["queues"],
     responses=problems(404),
 )
-async def pause(site: Site, caller: Caller, queue: str) -> QueueState:
+async def pause(site: OnSite, caller: By, queue: Named) -> QueueState:
     """Let no further job of a queue start; not for tokens that are held to some tenants."""
     await site.changing.pause(caller, queue)
     return QueueState(name=queue, paused=True)
@@ -96,7 +96,7 @@ async def pause(site: Site, caller: Caller, queue: str) -> QueueState:
     tags=["queues"],
     responses=problems(404),
 )
-async def resume(site: Site, caller: Caller, queue: str) -> QueueState:
+async def resume(site: OnSite, caller: By, queue: Named) -> QueueState:
     """Let a queue's jobs start again; not for tokens that are held to some tenants."""
     await site.changing.resume(caller, queue)
     return QueueState(name=queue, paused=False)
@@ -109,7 +109,7 @@ async def resume(site: Site, caller: Caller, queue: str) -> QueueState:
     tags=["queues"],
     responses=problems(404),
 )
-async def clear(site: Site, caller: Caller, queue: str, status: State | None = None) -> Cleared:
+async def clear(site: OnSite, caller: By, queue: Named, status: FromQuery[State | None] = None) -> Cleared:
     """Delete a queue's jobs, or those of one state; never one that runs."""
     return await site.changing.clear(caller, queue, status)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, get, post
-from litestar.datastructures import Cookie, State
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar import Response, get, post
+from litestar.datastructures import Cookie
+from litestar.params import URLEncodedBody
 from msgspec import Meta
 
+from jobrunner_http.api.asking import Ask, Named, OnSite
 from jobrunner_http.door import COOKIE, address_of, cookie_of, open_to
 from jobrunner_http.problems import ProblemError
 from jobrunner_http.site import Site
-
-Ask = Request[object, object, State]
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +23,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/login", opt=open_to(None), include_in_schema=False)
-async def log_in(
-    site: Site, request: Ask, data: Annotated[Login, Body(media_type=RequestEncodingType.URL_ENCODED)]
-) -> Response[None]:
+async def log_in(site: OnSite, request: Ask, data: URLEncodedBody[Login]) -> Response[None]:
     """Take a token from a form and give the cookie; one that is no good goes back to the form."""
     token = data.token.strip()
     caller = await site.tokens.caller(token)
@@ -39,7 +35,7 @@ async def log_in(
 
 
 @get("/login/{code:str}", opt=open_to(None), include_in_schema=False)
-async def log_in_once(site: Site, request: Ask, code: str) -> Response[None]:
+async def log_in_once(site: OnSite, request: Ask, code: Named) -> Response[None]:
     """Take the code of the link that `serve --dev` prints; it is good once."""
     token = site.redeem(code)
     caller = await site.tokens.caller(token) if token else None
@@ -52,7 +48,7 @@ async def log_in_once(site: Site, request: Ask, code: str) -> Response[None]:
 
 
 @post("/logout", opt=open_to(None), include_in_schema=False)
-async def log_out(site: Site, request: Ask) -> Response[None]:
+async def log_out(site: OnSite, request: Ask) -> Response[None]:
     """Take the cookie back. The token stays good until it is revoked."""
     text = cookie_of(request.scope["headers"])  # type: ignore[arg-type]  # pairs of bytes
     caller = await site.tokens.caller(text) if text else None
