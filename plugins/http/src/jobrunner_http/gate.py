@@ -7,6 +7,7 @@ headers that keep browsers safe on every answer. It knows no token: that is for 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 from litestar.enums import ScopeType
@@ -18,6 +19,11 @@ from jobrunner_http.trail import Trail
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """Methods that change something."""
+
+DRAIN_S = 1.0
+DRAIN_BYTES = 1 << 20
+"""How long, and how much of, a body that is too large is still read and thrown away: a client that is cut off while it
+sends does not see the answer."""
 
 PROBES = frozenset({"/livez", "/readyz"})
 """Paths for whoever keeps the process running, which asks by address and not by name."""
@@ -74,6 +80,8 @@ class Gate:
         if refusal is not None:
             client = scope.get("client")
             self._trail.denied(refusal.status, scope["path"], client[0] if client else "")
+            if refusal.status == 413:
+                await _drain(receive)
             await answer.problem(refusal)
             return
         body = _Body(receive, max_bytes=self._settings.max_body, seconds=self._settings.receive_timeout)
@@ -153,9 +161,23 @@ class _Body:
             self._whole = not message["more_body"]
             if self._left < 0:
                 self._whole = True
+                if message["more_body"]:
+                    await _drain(self._receive)
                 large = f"the body is larger than {self._max_bytes:,} bytes"
                 raise ProblemError(413, large, headers={"connection": "close"})
         return message  # type: ignore[return-value]  # of http only
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on for a moment, and keep nothing."""
+    left = DRAIN_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message["more_body"]:
+                    return
+                left -= len(message["body"])
 
 
 class _Answer:
