@@ -130,17 +130,20 @@ class Gauges:
             for name, found in zip(names, answers, strict=True)
         }
 
-    async def news(self, names: Sequence[str], since_ms: int | None = None) -> News:
+    async def news(
+        self, names: Sequence[str], since_ms: int | None = None, until_ms: int | None = None
+    ) -> News:
         """What happened in some queues, so that who calls again with `until_ms` misses nothing and hears nothing twice.
 
         On a cluster the clocks of its servers differ, and what happened within that difference may be missed.
 
         Args:
             names: The queues.
-            since_ms: The moment to begin at; None is now, and tells nothing.
+            since_ms: The moment to begin at, included; None is now, and tells nothing.
+            until_ms: The moment to end at, excluded, which must be over; None is now.
         """
-        # The time is asked for first, on the same connection: what was written before it is there to be read.
-        until_ms = await self._store.run(calls.server_ms())
+        if until_ms is None:  # asked for first: what was written before it is there to be read
+            until_ms = await self._store.run(calls.server_ms())
         if since_ms is None or since_ms >= until_ms:
             return News(until_ms=until_ms, queues={}, cut=[])
         reads = [looks.news(self._store.keys(name), since_ms, until_ms, NEWS_LIMIT) for name in names]

@@ -16,7 +16,7 @@ from jobrunner.errors import StoreCorruptError
 from jobrunner.plugins import Plugins
 from jobrunner_http import dashboard
 from jobrunner_http.access import Caller
-from jobrunner_http.api import jobs, probes, queues, session
+from jobrunner_http.api import events, jobs, probes, queues, session
 from jobrunner_http.api.document import document_config
 from jobrunner_http.door import Door, caller_of
 from jobrunner_http.gate import Gate
@@ -96,6 +96,7 @@ def build(site: Site) -> Litestar:
         [
             *queues.HANDLERS,
             *jobs.HANDLERS,
+            *events.HANDLERS,
             *probes.HANDLERS,
             *session.HANDLERS,
             *dashboard.routes(site),

@@ -84,7 +84,10 @@ class Gate:
                 await _drain(receive)
             await answer.problem(refusal)
             return
-        body = _Body(receive, max_bytes=self._settings.max_body, seconds=self._settings.receive_timeout)
+        unsafe = scope["method"] in UNSAFE
+        body = _Body(
+            receive, raises=unsafe, max_bytes=self._settings.max_body, seconds=self._settings.receive_timeout
+        )
         await self._app(scope, body, answer)
 
     def _refusal(self, scope: Scope, headers: Headers) -> ProblemError | None:
@@ -133,10 +136,14 @@ class Gate:
 
 
 class _Body:
-    """A request's body, no larger and no slower than it may be."""
+    """A request's body, no larger and no slower than it may be.
 
-    def __init__(self, receive: Receive, *, max_bytes: int, seconds: float) -> None:
+    Where nobody reads the body, only whether the client is still there, too much of it counts as if it were not.
+    """
+
+    def __init__(self, receive: Receive, *, raises: bool, max_bytes: int, seconds: float) -> None:
         self._receive = receive
+        self._raises = raises
         self._left = max_bytes
         self._max_bytes = max_bytes
         self._seconds = seconds
@@ -154,6 +161,8 @@ class _Body:
                 message = await self._receive()
         except TimeoutError:
             self._whole = True
+            if not self._raises:
+                return {"type": "http.disconnect"}
             late = f"the body did not arrive within {self._seconds:g} seconds"
             raise ProblemError(408, late, headers={"connection": "close"}) from None
         if message["type"] == "http.request":
@@ -161,6 +170,8 @@ class _Body:
             self._whole = not message["more_body"]
             if self._left < 0:
                 self._whole = True
+                if not self._raises:
+                    return {"type": "http.disconnect"}
                 if message["more_body"]:
                     await _drain(self._receive)
                 large = f"the body is larger than {self._max_bytes:,} bytes"

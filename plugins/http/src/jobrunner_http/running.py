@@ -22,6 +22,7 @@ from jobrunner_http.access import Role
 from jobrunner_http.app import create_app
 from jobrunner_http.server import Server, more_files
 from jobrunner_http.settings import HttpSettings
+from jobrunner_http.site import Site
 from jobrunner_http.tokens import make_token
 from jobrunner_http.trail import HttpStarted, HttpStopped
 
@@ -90,7 +91,7 @@ async def serve(
         if dev:
             click.echo(f"token: {text}", err=True)
             click.echo(f"open:  {main.address}/login/{site.link(text)}", err=True)
-        reason, status = await _until_told(main, hand)
+        reason, status = await _until_told(site, main, hand)
         site.trail.tell(
             HttpStopped(timestamp=time.time(), reason=reason, uptime_s=round(time.monotonic() - begun, 3))
         )
@@ -99,7 +100,7 @@ async def serve(
         await site.close()
 
 
-async def _until_told(main: Server, hand: _Worker | None) -> tuple[str, int]:
+async def _until_told(site: Site, main: Server, hand: _Worker | None) -> tuple[str, int]:
     """Run until a signal, or until a part ends by itself; why it stopped, and the exit status."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     reasons: list[str] = []
@@ -121,6 +122,7 @@ async def _until_told(main: Server, hand: _Worker | None) -> tuple[str, int]:
         status = 0 if reasons else 1
         if not reasons:
             tell("the server ended" if running.done() else "the worker ended")
+        site.feed.close()
         main.stop()
         if hand is not None:
             status = max(status, await hand.ended())

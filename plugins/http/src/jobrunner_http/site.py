@@ -13,6 +13,7 @@ from jobrunner.settings import core_settings
 from jobrunner.store.address import from_environment
 from jobrunner.store.connect import open_store
 from jobrunner_http.changing import Changing
+from jobrunner_http.feed import Feed
 from jobrunner_http.looking import Looking
 from jobrunner_http.rates import Rates
 from jobrunner_http.settings import HttpSettings, http_settings
@@ -35,6 +36,7 @@ class Site:
 
     Attributes:
         looking: What may be seen, each call for a caller: pages and routes read through it.
+        feed: What happens, for who listens.
         changing: What may be changed, each call for a caller, with its audit.
 
     Raises:
@@ -66,6 +68,7 @@ class Site:
         self.worker_lives: Callable[[], bool] = lambda: True
         """Whether the worker of this process, where there is one, still serves."""
         self._links: dict[str, str] = {}
+        self.feed = Feed(self.admin, self.settings.max_streams)
         self.looking = Looking(self.admin)
         self.changing = Changing(self.admin, self.client, self.looking, self.trail)
 
@@ -80,5 +83,6 @@ class Site:
         return self._links.pop(code, None)
 
     async def close(self) -> None:
-        """Close the connections to the store."""
+        """End the event streams and close the connections to the store."""
+        self.feed.close()
         await self.client.close()
