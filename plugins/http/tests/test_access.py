@@ -206,7 +206,7 @@ async def test_tenants_changes_by_filter_reach_its_own_jobs_only(house):
         ({}, {"tenantId": "globex"}, 422, None),
         ({}, {"tenant_id": "globex"}, 422, None),
         ({}, {"tenantId": "acme", "tenant_id": "globex"}, 202, "acme"),
-        ({}, {"tenantId": "", "tenant_id": "globex"}, 422, None),
+        ({}, {"tenantId": "", "tenant_id": "globex"}, 202, "acme"),
         ({}, {"tenantId": ["acme"]}, 422, None),
         ({"x-tenant-id": "acme"}, {}, 202, "acme"),
         ({"x-tenant-id": "globex"}, {}, 403, None),

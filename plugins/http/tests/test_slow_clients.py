@@ -54,7 +54,7 @@ async def trickle(port, head, begun):
             await asyncio.sleep(0.5)
     except OSError:
         pass
-    ended = closed.done() or bool(await asyncio.wait([closed], timeout=0.5))
+    await asyncio.wait([closed], timeout=0.5)
     ended = closed.done()
     closed.cancel()
     writer.close()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, Any
 
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobrunner.errors import StoreCorruptError
 from jobrunner.plugins import Plugins
@@ -92,15 +93,15 @@ def build(site: Site) -> Litestar:
             site.trail.failed(request.method, request.scope["path"], error)
         return problem.response()
 
+    handlers = [
+        *queues.HANDLERS,
+        *jobs.HANDLERS,
+        *events.HANDLERS,
+        *probes.HANDLERS,
+        *session.HANDLERS,
+    ]
     return Litestar(
-        [
-            *queues.HANDLERS,
-            *jobs.HANDLERS,
-            *events.HANDLERS,
-            *probes.HANDLERS,
-            *session.HANDLERS,
-            *dashboard.routes(site),
-        ],
+        [*handlers, *dashboard.routes(site)],
         dependencies={
             "site": Provide(the_site, sync_to_thread=False),
             "caller": Provide(the_caller, sync_to_thread=False),
@@ -109,12 +110,31 @@ def build(site: Site) -> Litestar:
         exception_handlers={Exception: failed},
         lifespan=[lifespan],
         openapi_config=document_config(site),
+        before_send=[_completing_allow(handlers)],
         cors_config=_cors(site.settings),
         logging_config=None,
         debug=False,
         request_max_body_size=None,  # the gate bounds it, before anything is read
         response_headers={"cache-control": "no-store"},
     )
+
+
+def _completing_allow(handlers: list[HTTPRouteHandler]) -> Callable[[Message, Scope], Awaitable[None]]:
+    """A hook that names all methods of a path where OPTIONS asks: the framework's own answer knows the first one only."""
+    methods: dict[str, set[str]] = {}
+    for handler in handlers:
+        for path in handler.paths:
+            methods.setdefault(path.replace(":str}", "}"), {"OPTIONS"}).update(map(str, handler.http_methods))
+
+    async def complete(message: Message, scope: Scope) -> None:
+        if message["type"] != "http.response.start" or scope.get("method") != "OPTIONS":
+            return
+        allowed = methods.get(str(scope.get("path_template")))
+        if allowed:
+            rest = [(name, value) for name, value in message["headers"] if name.lower() != b"allow"]
+            message["headers"] = [*rest, (b"allow", ", ".join(sorted(allowed)).encode())]
+
+    return complete
 
 
 def _cors(settings: HttpSettings) -> CORSConfig | None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal, assert_never
+from typing import Literal, TypeVar, assert_never
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from jobrunner.admin import Admin
 from jobrunner.client import Client
@@ -18,12 +19,23 @@ from jobrunner.drafting import Options
 from jobrunner.handle import JobHandle
 from jobrunner.model import State
 from jobrunner.names import new_job_id
+from jobrunner.store.looks import MAX_PAGE
 from jobrunner_http.access import Caller
-from jobrunner_http.bodies import Changed, ChangedJob, Choice, Cleared, Enqueue, EnqueuedJob, Payload
+from jobrunner_http.bodies import (
+    MAX_LOOK,
+    Changed,
+    ChangedJob,
+    Choice,
+    Cleared,
+    Enqueue,
+    EnqueuedJob,
+    Payload,
+)
 from jobrunner_http.looking import Looking
 from jobrunner_http.problems import FieldProblem, ProblemError, not_found
 from jobrunner_http.trail import IDS_TOLD, HttpChanged, Trail
 
+T = TypeVar("T")
 Change = Literal["retry", "cancel", "promote", "remove"]
 
 BULK_S = 5.0
@@ -73,15 +85,15 @@ class Changing:
         """
         await self._looking.check_queue(caller, queue)
         about = await self._about(queue)
-        if wanted.payload is not None:
+        if wanted.payload is not UNSET:
             payload, tenant = owned(caller, about, self._spelling(queue), wanted.payload)
             options = Options(
-                delay=wanted.delay,
-                at=wanted.at,
-                priority=wanted.priority,
-                job_id=wanted.id,
+                delay=said(wanted.delay),
+                at=said(wanted.at),
+                priority=said(wanted.priority),
+                job_id=said(wanted.id),
                 tenant=tenant,
-                headers=wanted.headers,
+                headers=said(wanted.headers),
             )
             handles = [await self._client.enqueue_with(queue, payload, options)]
         else:
@@ -103,7 +115,7 @@ class Changing:
         return job
 
     async def _enqueue_many(self, caller: Caller, about: Declaration, wanted: Enqueue) -> list[JobHandle]:
-        jobs = wanted.jobs or []
+        jobs = [] if wanted.jobs is UNSET else wanted.jobs
         spelling = self._spelling(about.name)
         drawn = [owned(caller, about, spelling, job.payload) for job in jobs]
         tenants = {tenant for _, tenant in drawn}
@@ -112,12 +124,12 @@ class Changing:
         return await self._client.enqueue_many(
             about.name,
             [payload for payload, _ in drawn],
-            delay=wanted.delay,
-            at=wanted.at,
-            priority=wanted.priority,
+            delay=said(wanted.delay),
+            at=said(wanted.at),
+            priority=said(wanted.priority),
             job_ids=[job.id or new_job_id() for job in jobs] if any(job.id for job in jobs) else None,
             tenant=tenants.pop() if len(tenants) == 1 else None,
-            headers=wanted.headers,
+            headers=said(wanted.headers),
         )
 
     async def _about(self, queue: str) -> Declaration:
@@ -158,7 +170,7 @@ class Changing:
         It looks at a bounded number of jobs, changes them a step at a time, and says where to go on.
         """
         await self._looking.check_queue(caller, queue)
-        if choice.ids is not None:
+        if choice.ids is not UNSET:
             ids = await self._looking.own(caller, queue, list(dict.fromkeys(choice.ids)))
             changed = [] if choice.dry_run else await self._changed(queue, what, ids, choice)
             done = Changed(
@@ -170,7 +182,7 @@ class Changing:
             chosen = {
                 name: str(value)
                 for name, value in (
-                    ("state", choice.state),
+                    ("state", choice.wanted_state),
                     ("tenant", choice.tenant),
                     ("cause", choice.cause),
                 )
@@ -183,23 +195,26 @@ class Changing:
     async def _by_filter(
         self, caller: Caller, queue: str, what: Change, choice: Choice
     ) -> tuple[Changed, list[str]]:
-        state = choice.state or STATES[what][0]
+        state = choice.wanted_state or STATES[what][0]
         if state not in STATES[what]:
             allowed = ", ".join(one.value for one in STATES[what])
             raise ProblemError(422, f"{what} is for jobs that are {allowed}, not {state.value}")
-        wanted = self._looking.filter(caller, tenant=choice.tenant, cause=choice.cause)
-        begun, after, looked, matched = time.monotonic(), choice.after, 0, 0
+        wanted = self._looking.filter(
+            caller, tenant=said(choice.tenant) or "", cause=said(choice.cause) or ""
+        )
+        limit = said(choice.limit) or MAX_LOOK
+        begun, after, looked, matched = time.monotonic(), said(choice.after) or "", 0, 0
         changed: list[str] = []
         while True:
             step = await self._admin.listing.step(
-                queue, state, wanted, after=after, limit=min(500, choice.limit - looked)
+                queue, state, wanted, after=after, limit=min(MAX_PAGE, limit - looked)
             )
             looked += step.looked_at
             matched += len(step.ids)
             if not choice.dry_run:
                 changed += await self._changed(queue, what, step.ids, choice)
             after = step.next
-            if not after or looked >= choice.limit or time.monotonic() - begun > BULK_S:
+            if not after or looked >= limit or time.monotonic() - begun > BULK_S:
                 break
         done = Changed(
             matched=matched, changed=len(changed), looked_at=looked, next=after, dry_run=choice.dry_run
@@ -309,6 +324,11 @@ class Changing:
         )
 
 
+def said(value: T | UnsetType) -> T | None:
+    """What a request says; None where it does not."""
+    return None if isinstance(value, UnsetType) else value
+
+
 def owned(caller: Caller, about: Declaration, spelling: str, payload: Payload) -> tuple[Payload, str | None]:
     """A payload with its tenant filled in, and the tenant of its job; None where nobody says one.
 
@@ -323,7 +343,7 @@ def owned(caller: Caller, about: Declaration, spelling: str, payload: Payload) -
         ProblemError: 422 where the payload names another tenant, or nobody says which of several.
     """
     field = about.tenant_field
-    named = (payload.get(field) or payload.get(spelling)) if field else None
+    named = payload.get(field, payload.get(spelling)) if field else None
     tenant = caller.asked_tenant
     if not tenant and caller.tenants is not None:
         if len(caller.tenants) == 1:

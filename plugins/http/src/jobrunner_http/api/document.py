@@ -6,10 +6,11 @@ A client written from it knows the payloads of the queues that are installed whe
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import msgspec
-from litestar import Request, Response, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -18,6 +19,8 @@ from jobrunner.declaration import payload_schema
 from jobrunner.queue import Queue
 from jobrunner.version import version
 from jobrunner_http.access import Role
+from jobrunner_http.api.asking import BODY
+from jobrunner_http.bodies import body_schemas
 from jobrunner_http.door import caller_of, open_to
 from jobrunner_http.problems import not_found
 from jobrunner_http.site import Site
@@ -40,7 +43,7 @@ class Document(JsonRenderPlugin):
         """The document as JSON."""
         caller = caller_of(request.scope)
         seen = [queue for name, queue in self._site.plugins.queues.items() if caller.sees_queue(name)]
-        return msgspec.json.encode(with_queues(openapi_schema, seen))
+        return msgspec.json.encode(with_queues(request.app, openapi_schema, seen))
 
 
 def document_config(site: Site) -> OpenAPIConfig:
@@ -64,22 +67,46 @@ def document_config(site: Site) -> OpenAPIConfig:
     )
 
 
-def with_queues(document: Schema, queues: list[Queue]) -> Schema:
+def with_queues(app: Litestar, document: Schema, queues: list[Queue]) -> Schema:
     """A document with the payloads of queues: their schemas, a test route each, and an enqueue route each."""
     full = copy.deepcopy(document)
     paths, schemas = full["paths"], full["components"]["schemas"]
-    for path in paths.values():
-        for operation in path.values():
+    for item in paths.values():
+        for operation in item.values():
             if "probes" in operation.get("tags", ()):
                 operation["security"] = []
+    schemas |= body_schemas(PREFIX + "{name}")
+    for path, method, kind in _bodies(app):
+        paths[path][method.lower()]["requestBody"] = _request_body(kind)
     trial = paths.pop(TRIAL, None)
     for queue in queues:
-        reference = _add_schema(schemas, queue)
+        payload = _without_tenant(schemas, queue, _add_schema(schemas, queue))
         if trial is not None and queue.route:
-            paths[f"/api/queue/test/{queue.route}"] = _trial(trial, queue, reference)
+            paths[f"/api/queue/test/{queue.route}"] = _trial(trial, queue, payload)
         if ENQUEUE in paths:
-            paths[ENQUEUE.replace("{queue}", queue.name)] = _enqueue(paths[ENQUEUE], queue, reference)
+            paths[ENQUEUE.replace("{queue}", queue.name)] = _enqueue(schemas, paths[ENQUEUE], queue, payload)
     return full
+
+
+def _bodies(app: Litestar) -> Iterator[tuple[str, str, Any]]:
+    """Every path and method that has a body, with the body's type."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if BODY in handler.opt:
+                for method in handler.http_methods:
+                    yield route.path_format, method, handler.opt[BODY]
+
+
+def _request_body(kind: Any) -> Schema:
+    """A body of a type that `body_schemas` knows, or of any object; one that may be None may be left out."""
+    members = [member for member in get_args(kind) if member is not type(None)]
+    optional = len(members) < len(get_args(kind)) and type(None) in get_args(kind)
+    named = members[0] if optional else kind
+    struct = isinstance(named, type) and issubclass(named, msgspec.Struct)
+    schema = {"$ref": PREFIX + named.__name__} if struct else {"type": "object"}
+    if optional:
+        schema = {"anyOf": [schema, {"type": "null"}]}
+    return {"required": not optional, "content": {"application/json": {"schema": schema}}}
 
 
 def _add_schema(schemas: Schema, queue: Queue) -> Schema:
@@ -117,15 +144,26 @@ def _renamed(schema: Any, queue: str) -> Any:
             return schema
 
 
-def _without_tenant(queue: Queue, reference: Schema) -> Schema:
-    """A payload whose tenant may be left out: the token or x-tenant-id gives it."""
-    return {
-        "anyOf": [reference, {"type": "object"}],
-        "description": f"The payload of {queue.name}; its tenant may be left to x-tenant-id.",
-    }
+def _without_tenant(schemas: Schema, queue: Queue, reference: Schema) -> Schema:
+    """A payload whose tenant may be left out, where it has one: the token or x-tenant-id gives it."""
+    if not queue.tenant_field:
+        return reference
+    name = reference["$ref"].removeprefix(PREFIX)
+    relaxed = dict(schemas[name])
+    wire = dict(zip(queue.payload.__struct_fields__, queue.payload.__struct_encode_fields__, strict=True))
+    field = wire[queue.tenant_field]
+    relaxed["required"] = [one for one in relaxed.get("required", ()) if one != field]
+    empty: list[Schema] = [{"type": "null"}, {"const": ""}]
+    own = relaxed["properties"][field]
+    relaxed["properties"] = {**relaxed["properties"], field: {"anyOf": [own, *empty]}}
+    relaxed["description"] = (
+        f"The payload of {queue.name}; its tenant may be left to the token or to x-tenant-id."
+    )
+    schemas[f"{queue.name}.payload-of-tenant"] = relaxed
+    return {"$ref": f"{PREFIX}{queue.name}.payload-of-tenant"}
 
 
-def _trial(pattern: Schema, queue: Queue, reference: Schema) -> Schema:
+def _trial(pattern: Schema, queue: Queue, payload: Schema) -> Schema:
     item = copy.deepcopy(pattern)
     operation = item["post"]
     operation["operationId"] = f"test_{queue.name}"
@@ -134,12 +172,11 @@ def _trial(pattern: Schema, queue: Queue, reference: Schema) -> Schema:
         *(one for one in operation.get("parameters", ()) if one["name"] not in ("group", "action")),
         _tenant_header(),
     ]
-    schema = _without_tenant(queue, reference) if queue.tenant_field else reference
-    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": payload}}}
     return item
 
 
-def _enqueue(pattern: Schema, queue: Queue, reference: Schema) -> Schema:
+def _enqueue(schemas: Schema, pattern: Schema, queue: Queue, payload: Schema) -> Schema:
     operation = copy.deepcopy(pattern["post"])
     operation["operationId"] = f"enqueue_{queue.name}"
     operation["summary"] = f"Enqueue jobs to {queue.name}"
@@ -147,29 +184,18 @@ def _enqueue(pattern: Schema, queue: Queue, reference: Schema) -> Schema:
         *(one for one in operation.get("parameters", ()) if one["name"] != "queue"),
         _tenant_header(),
     ]
-    payload = _without_tenant(queue, reference) if queue.tenant_field else reference
-    body = {
-        "allOf": [
-            {"$ref": f"{PREFIX}Enqueue"},
-            {
-                "type": "object",
-                "properties": {
-                    "payload": {"anyOf": [payload, {"type": "null"}]},
-                    "jobs": {
-                        "anyOf": [
-                            {
-                                "type": "array",
-                                "items": {"type": "object", "properties": {"payload": payload}},
-                            },
-                            {"type": "null"},
-                        ]
-                    },
-                },
-            },
-        ]
-    }
+    one, many = copy.deepcopy(schemas["Enqueue"]), copy.deepcopy(schemas["NewJob"])
+    many["properties"]["payload"] = one["properties"]["payload"] = payload
+    one["properties"]["jobs"]["items"] = many
+    body = one
     operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
-    return {"post": operation}
+    item: Schema = {"post": operation}
+    if "get" in pattern:
+        listing = item["get"] = copy.deepcopy(pattern["get"])
+        listing["operationId"] = f"list_{queue.name}"
+        listing["summary"] = f"List jobs of {queue.name}"
+        listing["parameters"] = [one for one in listing.get("parameters", ()) if one["name"] != "queue"]
+    return item
 
 
 def _tenant_header() -> Schema:

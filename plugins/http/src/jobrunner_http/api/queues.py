@@ -13,7 +13,7 @@ from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
 from jobrunner_http.access import Role
 from jobrunner_http.api.asking import By, Named, OnSite
 from jobrunner_http.api.describing import problems
-from jobrunner_http.bodies import Cleared, QueueState
+from jobrunner_http.bodies import Clearable, Cleared, QueueState
 from jobrunner_http.door import open_to
 
 Minutes = Annotated[
@@ -109,9 +109,11 @@ async def resume(site: OnSite, caller: By, queue: Named) -> QueueState:
     tags=["queues"],
     responses=problems(404),
 )
-async def clear(site: OnSite, caller: By, queue: Named, status: FromQuery[State | None] = None) -> Cleared:
+async def clear(
+    site: OnSite, caller: By, queue: Named, status: FromQuery[Clearable | None] = None
+) -> Cleared:
     """Delete a queue's jobs, or those of one state; never one that runs."""
-    return await site.changing.clear(caller, queue, status)
+    return await site.changing.clear(caller, queue, None if status is None else State(status))
 
 
 HANDLERS = (
