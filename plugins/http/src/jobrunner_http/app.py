@@ -10,6 +10,7 @@ from typing import IO, Any
 from litestar import Litestar, Request, Response
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,7 +18,7 @@ from jobrunner.errors import StoreCorruptError
 from jobrunner.plugins import Plugins
 from jobrunner_http import dashboard
 from jobrunner_http.access import Caller
-from jobrunner_http.api import events, jobs, probes, queues, session
+from jobrunner_http.api import events, jobs, metrics, probes, queues, session
 from jobrunner_http.api.document import document_config
 from jobrunner_http.door import Door, caller_of
 from jobrunner_http.gate import Gate
@@ -25,6 +26,7 @@ from jobrunner_http.problems import problem_of
 from jobrunner_http.settings import HttpSettings
 from jobrunner_http.site import Site
 from jobrunner_http.tokens import KeptToken
+from jobrunner_http.tracing import carried
 
 
 class App:
@@ -40,7 +42,8 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        await self._gate(scope, receive, send)
+        with carried(scope["headers"] if scope["type"] == ScopeType.HTTP else ()):
+            await self._gate(scope, receive, send)
 
 
 def create_app(
@@ -97,6 +100,7 @@ def build(site: Site) -> Litestar:
         *queues.HANDLERS,
         *jobs.HANDLERS,
         *events.HANDLERS,
+        *metrics.HANDLERS,
         *probes.HANDLERS,
         *session.HANDLERS,
     ]

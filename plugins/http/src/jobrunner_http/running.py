@@ -20,6 +20,7 @@ from jobrunner.store.address import from_environment
 from jobrunner.worker.worker import Worker, WorkerOptions
 from jobrunner_http.access import Role
 from jobrunner_http.app import create_app
+from jobrunner_http.scraping import scraping
 from jobrunner_http.server import Server, more_files
 from jobrunner_http.settings import HttpSettings
 from jobrunner_http.site import Site
@@ -74,7 +75,10 @@ async def serve(
                 "there is no token, so nobody could be let in: make one with `jobrunner token new NAME --role admin`, "
                 "or try `jobrunner serve --dev`"
             )
-        main = Server(app, settings.host, settings.port, settings)
+        servers = [Server(app, settings.host, settings.port, settings)]
+        if settings.metrics_port:
+            servers.append(Server(scraping(site), settings.metrics_host, settings.metrics_port, settings))
+        main = servers[0]
         hand = _Worker(environ, plugins, worker_names) if worker else None
         if hand is not None:
             hand.start()
@@ -91,7 +95,7 @@ async def serve(
         if dev:
             click.echo(f"token: {text}", err=True)
             click.echo(f"open:  {main.address}/login/{site.link(text)}", err=True)
-        reason, status = await _until_told(site, main, hand)
+        reason, status = await _until_told(site, servers, hand)
         site.trail.tell(
             HttpStopped(timestamp=time.time(), reason=reason, uptime_s=round(time.monotonic() - begun, 3))
         )
@@ -100,7 +104,7 @@ async def serve(
         await site.close()
 
 
-async def _until_told(site: Site, main: Server, hand: _Worker | None) -> tuple[str, int]:
+async def _until_told(site: Site, servers: list[Server], hand: _Worker | None) -> tuple[str, int]:
     """Run until a signal, or until a part ends by itself; why it stopped, and the exit status."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     reasons: list[str] = []
@@ -113,22 +117,23 @@ async def _until_told(site: Site, main: Server, hand: _Worker | None) -> tuple[s
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, tell, number.name)
-    running = asyncio.create_task(main.run())
-    parts: list[asyncio.Future[object]] = [running, asyncio.ensure_future(told.wait())]  # type: ignore[list-item]  # futures of anything
+    running = [asyncio.create_task(server.run()) for server in servers]
+    parts: list[asyncio.Future[object]] = [*running, asyncio.ensure_future(told.wait())]  # type: ignore[list-item]  # futures of anything
     if hand is not None:
         parts.append(asyncio.ensure_future(hand.ended()))
     try:
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         status = 0 if reasons else 1
         if not reasons:
-            tell("the server ended" if running.done() else "the worker ended")
+            tell("a server ended" if any(one.done() for one in running) else "the worker ended")
         site.feed.close()
-        main.stop()
+        for server in servers:
+            server.stop()
         if hand is not None:
             status = max(status, await hand.ended())
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(main.grace):
-                await running
+            async with asyncio.timeout(site.settings.grace):
+                await asyncio.gather(*running)
     finally:
         for part in parts:
             part.cancel()

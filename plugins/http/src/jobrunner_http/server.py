@@ -43,7 +43,6 @@ class Server:
         self._socket = _bound(host, port)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
-        self.grace = settings.grace
         self._server = _OnSocket(app, self._socket, settings)
 
     @property
