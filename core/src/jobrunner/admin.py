@@ -5,6 +5,7 @@ Every step is one bounded script or read. Nothing here ever touches a job that r
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
@@ -277,6 +278,13 @@ class Admin:
     async def drop_token(self, token_id: str) -> bool:
         """Forget a token; whether there was one of that id."""
         return await self.store.run(calls.command("HDEL", self.store.fleet.tokens, token_id)) == 1
+
+    async def shared_secret(self, name: str) -> bytes:
+        """Random bytes that all copies of a service share: made by the first one that asks for them."""
+        field, fresh = f"!{name}", secrets.token_bytes(32)
+        tokens = self.store.fleet.tokens
+        await self.store.run(calls.command("HSETNX", tokens, field, fresh))
+        return (await self.store.run(looks.some_of(tokens, [field]))).get(field, fresh)
 
     async def check_known(self, queue: str) -> None:
         """Refuse a queue that neither a plugin here nor a worker ever declared.

@@ -14,7 +14,7 @@ from jobrunner.errors import InvalidNameError
 from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
 from jobrunner.store import calls, looks
-from jobrunner.store.calls import Head
+from jobrunner.store.calls import MAX_HEADS, Head
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner.store.store import Store
 from jobrunner.views import Cause, Causes, JobPage, JobSummary, job_summary, told_error
@@ -86,7 +86,6 @@ class Listing:
         Raises:
             InvalidNameError: The cursor is not one.
         """
-        keys = self._store.keys(check_queue(queue))
         wanted = wanted or Filter()
         look = limit if wanted.takes_all else MAX_PAGE
         entries = await self._entries(queue, state, start=start, limit=look, after=after)
@@ -98,7 +97,7 @@ class Listing:
                 picked.append(entry)
             if len(picked) == limit:
                 break
-        heads = await self._store.run(calls.heads(keys, [job_id for job_id, _ in picked])) if picked else []
+        heads = await self._heads(queue, [job_id for job_id, _ in picked])
         jobs = [
             _summary(job_id, state, score, head) for (job_id, score), head in zip(picked, heads, strict=True)
         ]
@@ -127,17 +126,12 @@ class Listing:
 
     async def tenants(self, queue: str, ids: Sequence[str]) -> dict[str, str]:
         """The tenant of each job that is there, empty for one that has none."""
-        keys = self._store.keys(check_queue(queue))
-        found: dict[str, str] = {}
-        for start in range(0, len(ids), MAX_PAGE):
-            part = [check_job_id(job_id) for job_id in ids[start : start + MAX_PAGE]]
-            heads = await self._store.run(calls.heads(keys, part))
-            found |= {
-                job_id: _summary(job_id, State.WAITING, 0, head).tenant
-                for job_id, head in zip(part, heads, strict=True)
-                if head.record is not None
-            }
-        return found
+        heads = await self._heads(queue, [check_job_id(job_id) for job_id in ids])
+        return {
+            job_id: _summary(job_id, State.WAITING, 0, head).tenant
+            for job_id, head in zip(ids, heads, strict=True)
+            if head.record is not None
+        }
 
     async def causes(self, queue: str, *, tenants: Collection[str] | None = None) -> Causes:
         """Failed jobs by their causes, for the newest 10,000.
@@ -169,12 +163,11 @@ class Listing:
     async def _described(
         self, queue: str, counted: Counter[str], newest: dict[str, tuple[str, float]]
     ) -> list[Cause]:
-        """Each cause with the words of its newest failure; the most frequent ones, as many as a script takes."""
+        """Each cause with the words of its newest failure; the most frequent 500."""
         ranked = counted.most_common(MAX_PAGE)
         if not ranked:
             return []
-        ids = [newest[cause][0] for cause, _ in ranked]
-        heads = await self._store.run(calls.heads(self._store.keys(queue), ids))
+        heads = await self._heads(queue, [newest[cause][0] for cause, _ in ranked])
         causes = []
         for (cause, count), head in zip(ranked, heads, strict=True):
             job_id, score = newest[cause]
@@ -198,7 +191,14 @@ class Listing:
         return [job_id for job_id, one in zip(ids, told, strict=True) if wanted.takes(*one)]
 
     async def _told(self, queue: str, ids: Sequence[str]) -> list[tuple[str, str]]:
-        return await self._store.run(calls.causes(self._store.keys(queue), ids)) if ids else []
+        keys = self._store.keys(check_queue(queue))
+        parts = await self._store.run_many([calls.causes(keys, part) for part in _parts(ids)])
+        return [one for part in parts for one in part]
+
+    async def _heads(self, queue: str, ids: Sequence[str]) -> list[Head]:
+        keys = self._store.keys(check_queue(queue))
+        parts = await self._store.run_many([calls.heads(keys, part) for part in _parts(ids)])
+        return [one for part in parts for one in part]
 
     async def _entries(
         self, queue: str, state: State, *, start: int, limit: int, after: str
@@ -217,11 +217,19 @@ class Listing:
             float(score)
         except (ValueError, OverflowError):
             raise InvalidNameError(f"{cursor!r:.100} is no cursor; each listed job has one") from None
-        stands_at = await self._store.run(calls.command("ZSCORE", keys.of(state), check_job_id(job_id)))
+        try:
+            check_job_id(job_id)
+        except InvalidNameError:  # of no job: its moment is all that it says
+            return await self._store.run(looks.before(keys, state, score))
+        stands_at = await self._store.run(calls.command("ZSCORE", keys.of(state), job_id))
         rank = await self._store.run(looks.place(keys, state, job_id))
         if isinstance(stands_at, bytes) and float(stands_at) == score and rank is not None:
             return rank + 1
         return await self._store.run(looks.before(keys, state, score))
+
+
+def _parts(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + MAX_HEADS] for start in range(0, len(ids), MAX_HEADS)]
 
 
 def _cursor(job_id: str, score: float) -> str:

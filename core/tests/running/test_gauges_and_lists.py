@@ -164,8 +164,32 @@ async def test_tokens_are_kept_and_dropped(here):
     assert not await here.admin.drop_token("t1")
 
 
-@pytest.mark.parametrize("cursor", ["nonsense", "9" * 400 + ":a", "1:", "1:a b", "-:x", ":", "1e5:a"])
+@pytest.mark.parametrize("cursor", ["nonsense", "9" * 400 + ":a", "-:x", ":", "1e5:a"])
 async def test_cursor_that_is_none_is_refused(here, cursor):
     """A cursor comes from outside."""
     with pytest.raises(InvalidNameError):
         await here.admin.listing.page("orders.ship", State.WAITING, after=cursor)
+
+
+async def test_cursor_of_no_job_goes_on_by_its_moment(here):
+    """The job that a page ended with may be gone, or its id cut short; the list goes on where it stood."""
+    await here.client.enqueue_many("orders.ship", orders(5, "acme"))
+    first = await here.admin.listing.page("orders.ship", State.WAITING, limit=2)
+    score = first.next.partition(":")[0]
+    page = await here.admin.listing.page("orders.ship", State.WAITING, after=f"{score}:not an id")
+    assert page.jobs[0].id == first.jobs[1].id
+
+
+async def test_cause_is_the_last_one_even_where_a_worker_was_lost_in_between(here):
+    """An error, a lost worker, an error: people want to know the last."""
+    keys = here.store.keys("orders.ship")
+    error = b'1 {"kind":"error","attempt":1,"error_type":"E","message":"m \\"fingerprint\\":\\"no\\"","fingerprint":"%s"}\n'
+    crash = b'2 {"kind":"crash","worker":"w"}\n'
+    from jobrunner.store import calls
+
+    journals = {"a": error % b"one", "b": error % b"one" + crash, "c": crash + error % b"two", "d": b"3 {}\n"}
+    for job_id, journal in journals.items():
+        await here.store.run(calls.command("HSET", keys["state"], job_id, journal))
+    told = await here.store.run(calls.causes(keys, [*journals, "none"]))
+    assert [cause for _, cause in told] == ["one", "crash", "two", "", ""]
+    await here.store.run(calls.command("DEL", keys["state"]))

@@ -23,6 +23,9 @@ MAX_BATCH = 150
 MAX_ENQUEUE = 300
 """Jobs that one enqueue takes; as above."""
 
+MAX_HEADS = 200
+"""Ids that one look at heads or causes takes, so that it does not hold Redis for 5 ms either."""
+
 MAX_BY_HAND = 100
 """Ids that one call of the scripts for people takes."""
 
@@ -266,12 +269,12 @@ def counts(keys: QueueKeys) -> Call[Counts]:
 
 
 def heads(keys: QueueKeys, ids: Sequence[str]) -> Call[list[Head]]:
-    """What a list shows of up to `looks.MAX_PAGE` jobs, one each."""
+    """What a list shows of up to `MAX_HEADS` jobs, one each."""
     return _call("heads", keys, list(ids), _heads)
 
 
 def causes(keys: QueueKeys, ids: Sequence[str]) -> Call[list[tuple[str, str]]]:
-    """Tenant and cause of up to `looks.MAX_PAGE` jobs, one each; a cause is a fingerprint, `crash`, or empty for none."""
+    """Tenant and cause of up to `MAX_HEADS` jobs, one each; a cause is a fingerprint, `crash`, or empty for none."""
     return _call("causes", keys, list(ids), _causes)
 
 

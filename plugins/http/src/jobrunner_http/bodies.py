@@ -18,7 +18,7 @@ MAX_LOOK = 10_000
 
 JobId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Payload = dict[str, object]
-Cursor = Annotated[str, Meta(max_length=160, pattern=r"^-?[0-9]{1,20}:[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Cursor = Annotated[str, Meta(max_length=280, pattern=r"^-?[0-9]{1,20}:[A-Za-z0-9._-]{1,250}$")]
 TenantName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127}$")]
 Text = Annotated[str, Meta(max_length=500)]
 Clearable = Literal["waiting", "delayed", "completed", "failed", "cancelled", "parked"]

@@ -203,7 +203,8 @@ class Changing:
             caller, tenant=said(choice.tenant) or "", cause=said(choice.cause) or ""
         )
         limit = said(choice.limit) or MAX_LOOK
-        begun, after, looked, matched = time.monotonic(), said(choice.after) or "", 0, 0
+        begun, looked, matched = time.monotonic(), 0, 0
+        after = await self._looking.opened(caller, said(choice.after) or "")
         changed: list[str] = []
         while True:
             step = await self._admin.listing.step(
@@ -220,7 +221,9 @@ class Changing:
             matched=matched, changed=len(changed), looked_at=looked, next=after, dry_run=choice.dry_run
         )
         if caller.is_limited:  # how many others' jobs there are is not theirs to know
-            done = msgspec.structs.replace(done, looked_at=matched)
+            done = msgspec.structs.replace(
+                done, looked_at=matched, next=await self._looking.sealed(caller, after)
+            )
         return done, changed
 
     async def _changed(self, queue: str, what: Change, ids: Sequence[str], choice: Choice) -> list[str]:

@@ -24,6 +24,7 @@ from jobrunner.views import (
     worker_view,
 )
 from jobrunner_http.access import Caller
+from jobrunner_http.cursors import Cursors
 from jobrunner_http.problems import ProblemError
 
 
@@ -44,6 +45,7 @@ class Looking:
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
+        self._cursors: Cursors | None = None
 
     # ---- queues ----------------------------------------------------------------------------------------------
 
@@ -136,7 +138,15 @@ class Looking:
         """
         await self.check_queue(caller, queue)
         wanted = self.filter(caller, tenant=tenant)
-        return await self._admin.listing.page(queue, state, limit=limit, after=after, wanted=wanted)
+        after = await self.opened(caller, after)
+        page = await self._admin.listing.page(queue, state, limit=limit, after=after, wanted=wanted)
+        if not caller.is_limited:
+            return page
+        jobs = [
+            msgspec.structs.replace(job, cursor=await self.sealed(caller, job.cursor)) for job in page.jobs
+        ]
+        # How many others' jobs were looked at, and which of them was the last, is not theirs to know.
+        return JobPage(jobs=jobs, next=await self.sealed(caller, page.next), looked_at=len(jobs))
 
     async def job(self, caller: Caller, queue: str, job_id: str) -> JobDetail:
         """Everything that may be seen of one job.
@@ -168,6 +178,23 @@ class Looking:
         """Those of some jobs that are there for a caller, in their order."""
         tenants = await self._admin.listing.tenants(queue, ids)
         return [job_id for job_id in ids if job_id in tenants and caller.sees_tenant(tenants[job_id])]
+
+    async def sealed(self, caller: Caller, cursor: str) -> str:
+        """A cursor as a caller may see it."""
+        return (await self._sealing()).seal(cursor, caller.token_id) if caller.is_limited else cursor
+
+    async def opened(self, caller: Caller, cursor: str) -> str:
+        """A cursor that a caller was given.
+
+        Raises:
+            InvalidNameError: It was not.
+        """
+        return (await self._sealing()).open(cursor, caller.token_id) if caller.is_limited else cursor
+
+    async def _sealing(self) -> Cursors:
+        if self._cursors is None:
+            self._cursors = Cursors(await self._admin.shared_secret("cursors"))
+        return self._cursors
 
     @staticmethod
     def filter(caller: Caller, *, tenant: str = "", cause: str = "") -> Filter:

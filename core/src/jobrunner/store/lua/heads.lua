@@ -1,7 +1,7 @@
 -- heads: what a list shows of some jobs. Payloads and the rest of the journals stay where they are.
 --
 -- KEYS     jobs attempts state
--- ARGV     ids, 1 to 500
+-- ARGV     ids, 1 to 200
 -- Returns  {heads, counts, errors}, a value an id: the record's start, `[at_ms,priority,"tenant"`; 'runs unspent crashes';
 --          and the journal's last line that tells of an error or a lost worker; nil where there is none
 -- uses: time last

@@ -37,8 +37,8 @@ Limit = Annotated[int, QueryParameter(ge=1, le=500, description="Jobs in the pag
 After = Annotated[
     str,
     QueryParameter(
-        max_length=160,
-        pattern=r"^(-?[0-9]{1,20}:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$",
+        max_length=280,
+        pattern=r"^(-?[0-9]{1,20}:[A-Za-z0-9._-]{1,250})?$",
         description="The `next` of the page before.",
     ),
 ]
