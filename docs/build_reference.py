@@ -257,7 +257,7 @@ def keys_page() -> str:
     lines.append("| `memory:WORKER` | hash | a consumer's last exchange; expires after a day |")
     lines += [
         "",
-        "Of no queue: `jr:{!fleet}:queues`, `jr:{!fleet}:schemas` (what workers declare), `jr:{!fleet}:workers` (their reports).",
+        "Of no queue: `jr:{!fleet}:queues`, `jr:{!fleet}:schemas` (what workers declare), `jr:{!fleet}:workers` (their reports), `jr:{!fleet}:tokens` (the digests of the HTTP API's tokens).",
     ]
     return "\n".join(lines) + "\n"
 

@@ -5,14 +5,17 @@ Every step is one bounded script or read. Nothing here ever touches a job that r
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
 from jobrunner.declaration import Declaration, declare
-from jobrunner.errors import InvalidNameError, JobNotFoundError, UnknownQueueError
+from jobrunner.errors import JobNotFoundError, UnknownQueueError
 from jobrunner.fleet import WorkerReport
+from jobrunner.gauges import Gauges
 from jobrunner.limits import Limits
+from jobrunner.listing import Listing
 from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
 from jobrunner.plugins import Plugins
@@ -21,7 +24,7 @@ from jobrunner.record import Note, decode_record
 from jobrunner.store import calls, looks
 from jobrunner.store.calls import MAX_BY_HAND
 from jobrunner.store.store import Store
-from jobrunner.views import Health, JobSummary, JobView, QueueStats, job_summary, job_view, queue_stats
+from jobrunner.views import Health, JobSummary, JobView, QueueStats, job_view
 
 ALIVE_MS = 20_000
 """Milliseconds since its last report for which a worker counts as alive: four reports."""
@@ -38,12 +41,18 @@ class Admin:
     Args:
         store: The store.
         plugins: Those that are installed here; they say how payloads are masked.
+
+    Attributes:
+        gauges: Reads numbers.
+        listing: Reads lists.
     """
 
     def __init__(self, store: Store, plugins: Plugins) -> None:
         self.store = store
         self.plugins = plugins
         self.limits = Limits(store)
+        self.gauges = Gauges(store)
+        self.listing = Listing(store)
 
     # ---- looking ---------------------------------------------------------------------------------------------
 
@@ -61,6 +70,10 @@ class Admin:
             found.setdefault(name, declare(queue, plugin=owner.name if owner else ""))
         return dict(sorted(found.items()))
 
+    async def schema(self, queue: str) -> bytes | None:
+        """The JSON Schema of a queue's payload as its workers registered it; None where they did not."""
+        return await self.store.run(looks.schemas(self.store.fleet, check_queue(queue)))
+
     async def workers(self) -> list[tuple[WorkerReport, bool]]:
         """Every worker with whether it is alive, by id."""
         now_ms = await self.store.run(calls.server_ms())
@@ -73,40 +86,33 @@ class Admin:
             workers.append((report, now_ms - report.seen_ms < ALIVE_MS))
         return sorted(workers, key=lambda one: one[0].id)
 
-    async def stats(self, names: Sequence[str] = ()) -> list[QueueStats]:
-        """The numbers of some queues, or of all.
+    async def stats(
+        self, names: Sequence[str] | None = None, *, tenants: Sequence[str] | None = None
+    ) -> list[QueueStats]:
+        """The numbers of some queues, or of all, in a constant number of round trips.
+
+        Args:
+            names: The queues; None is all.
+            tenants: Count only their jobs; None counts all.
 
         Raises:
             UnknownQueueError: Nobody knows one of them.
         """
         declared = await self.declarations()
-        for name in names:
+        for name in names or ():
             self._known(name, declared)
         serving: dict[str, int] = {}
         for report, alive in await self.workers():
             for name in report.queues if alive else ():
                 serving[name] = serving.get(name, 0) + 1
-        stats = []
-        for name in names or declared:
-            keys, about = self.store.keys(name), declared[name]
-            counts = await self.store.run(calls.counts(keys))
-            totals = await self.store.run(looks.hash_of(keys["stats"]))
-            stats.append(
-                queue_stats(
-                    name,
-                    counts,
-                    totals,
-                    workers=serving.get(name, 0),
-                    plugin=about.plugin,
-                    priority=about.priority,
-                    concurrency=about.concurrency,
-                )
-            )
-        return stats
+        wanted = list(declared) if names is None else names
+        return await self.gauges.stats(wanted, declared, serving, tenants=tenants)
 
-    async def health(self) -> Health:
-        """How the queues are."""
-        stats = await self.stats()
+    async def health(
+        self, names: Sequence[str] | None = None, *, tenants: Sequence[str] | None = None
+    ) -> Health:
+        """How the queues are; those and by those tenants' jobs as in `stats`."""
+        stats = await self.stats(names, tenants=tenants)
         still, slow = [], []
         for one in stats:
             if one.waiting and not one.workers:
@@ -115,8 +121,8 @@ class Admin:
             elif one.delayed and not one.workers:
                 there = f"{one.delayed:,} {'job is' if one.delayed == 1 else 'jobs are'} delayed"
                 slow.append(f"{one.name}: {there} and no worker serves the queue")
-            if one.oldest_waiting_ms > WAITING_LONG_MS and not one.paused:
-                minutes = one.oldest_waiting_ms // 60_000
+            if (one.oldest_waiting_ms or 0) > WAITING_LONG_MS and not one.paused:
+                minutes = (one.oldest_waiting_ms or 0) // 60_000
                 slow.append(f"{one.name}: the first job in line has waited for {minutes:,} minutes")
         return Health(
             status="unhealthy" if still else "degraded" if slow else "healthy",
@@ -138,16 +144,37 @@ class Admin:
         Raises:
             JobNotFoundError: There is no such job.
         """
-        found = looks.found(
-            await self.store.run_many(looks.job(self.store.keys(check_queue(queue)), check_job_id(job_id)))
-        )
+        view, _ = await self.job_and_logs(queue, job_id, reveal=reveal)
+        return view
+
+    async def logs(self, queue: str, job_id: str) -> list[dict[str, object]]:
+        """The log lines that are kept with a job, oldest first.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+        """
+        _, lines = await self.job_and_logs(queue, job_id)
+        return lines
+
+    async def job_and_logs(
+        self, queue: str, job_id: str, *, reveal: bool = False
+    ) -> tuple[JobView, list[dict[str, object]]]:
+        """A job and its log lines, read together; as `job` and `logs`."""
+        keys = self.store.keys(check_queue(queue))
+        found = looks.found(await self.store.run_many(looks.job(keys, check_job_id(job_id))))
         if found.record is None:
             raise JobNotFoundError(f"there is no job {job_id} in {queue}; it may have ended and been trimmed")
+        lines = []
+        for line in (found.logs or b"").splitlines():
+            try:
+                lines.append(msgspec.json.decode(line, type=dict[str, object]))
+            except msgspec.MsgspecError:
+                continue
         held = ""
         if found.is_held:
             tenant = decode_record(found.record).tenant
             held = await self.limits.why_held(queue, tenant, await self.declared(queue))
-        return job_view(
+        view = job_view(
             queue,
             job_id,
             found,
@@ -156,22 +183,7 @@ class Admin:
             reveal=reveal,
             held=held,
         )
-
-    async def logs(self, queue: str, job_id: str) -> list[dict[str, object]]:
-        """The log lines that are kept with a job, oldest first.
-
-        Raises:
-            JobNotFoundError: There is no such job.
-        """
-        await self.job(queue, job_id)
-        raw = (await self.store.run(looks.field(self.store.keys(queue), "logs", [job_id])))[0] or b""
-        lines = []
-        for line in raw.splitlines():
-            try:
-                lines.append(msgspec.json.decode(line, type=dict[str, object]))
-            except msgspec.MsgspecError:
-                continue
-        return lines
+        return view, lines
 
     async def place(self, queue: str, job_id: str) -> int | None:
         """How many jobs of its queue are in line before a job; None where it does not wait."""
@@ -194,39 +206,20 @@ class Admin:
         Raises:
             InvalidNameError: The cursor is not one.
         """
-        keys = self.store.keys(check_queue(queue))
-        if after:
-            start += await self._after(queue, state, after)
-        entries = await self.store.run(looks.page(keys, state, start=start, limit=limit))
-        ids = [job_id for job_id, _ in entries]
-        if not ids:
-            return []
-        records = await self.store.run(looks.records(keys, ids))
-        runs = await self.store.run(looks.field(keys, "attempts", ids))
-        journals = await self.store.run(looks.field(keys, "state", ids))
-        held = await self._why_held(queue, entries, records) if state is State.PARKED else {}
+        found = await self.listing.page(queue, state, start=start, limit=limit, after=after)
+        held = await self._why_held(queue, found.jobs) if state is State.PARKED else {}
         return [
-            job_summary(job_id, state, score, record, run, journal, held=held.get(job_id, ""))
-            for (job_id, score), record, run, journal in zip(entries, records, runs, journals, strict=True)
+            msgspec.structs.replace(job, reason=held[job.tenant]) if _is_held(job) else job
+            for job in found.jobs
         ]
 
-    async def _why_held(
-        self, queue: str, entries: Sequence[tuple[str, float]], records: Sequence[bytes | None]
-    ) -> dict[str, str]:
-        """Why jobs on a page are held for their tenants; others are left out."""
-        tenants = {
-            job_id: decode_record(record).tenant
-            for (job_id, score), record in zip(entries, records, strict=True)
-            if score < 0 and record is not None
-        }
+    async def _why_held(self, queue: str, jobs: Sequence[JobSummary]) -> dict[str, str]:
+        """Why jobs of a page are held for their tenants, by tenant."""
+        tenants = dict.fromkeys(job.tenant for job in jobs if _is_held(job))
         if not tenants:
             return {}
         declared = await self.declared(queue)
-        why = {
-            tenant: await self.limits.why_held(queue, tenant, declared)
-            for tenant in dict.fromkeys(tenants.values())
-        }
-        return {job_id: why[tenant] for job_id, tenant in tenants.items()}
+        return {tenant: await self.limits.why_held(queue, tenant, declared) for tenant in tenants}
 
     async def declared(self, queue: str) -> Declaration:
         """What workers, or a plugin here, declare of a queue; nothing but its name where nobody does."""
@@ -299,6 +292,27 @@ class Admin:
         """Let a queue's jobs start again, or a tenant's, and wake a worker."""
         await self.limits.resume(queue, tenant)
 
+    # ---- the tokens of the HTTP API --------------------------------------------------------------------------
+
+    async def tokens(self) -> dict[str, bytes]:
+        """What is kept of each token, by its id."""
+        return await self.store.run(looks.hash_of(self.store.fleet.tokens))
+
+    async def keep_token(self, token_id: str, kept: bytes) -> None:
+        """Keep what is to be known of a token; that is its digest, never itself."""
+        await self.store.run(calls.command("HSET", self.store.fleet.tokens, token_id, kept))
+
+    async def drop_token(self, token_id: str) -> bool:
+        """Forget a token; whether there was one of that id."""
+        return await self.store.run(calls.command("HDEL", self.store.fleet.tokens, token_id)) == 1
+
+    async def shared_secret(self, name: str) -> bytes:
+        """Random bytes that all copies of a service share: made by the first one that asks for them."""
+        field, fresh = f"!{name}", secrets.token_bytes(32)
+        tokens = self.store.fleet.tokens
+        await self.store.run(calls.command("HSETNX", tokens, field, fresh))
+        return (await self.store.run(looks.some_of(tokens, [field]))).get(field, fresh)
+
     async def check_known(self, queue: str) -> None:
         """Refuse a queue that neither a plugin here nor a worker ever declared.
 
@@ -316,20 +330,6 @@ class Admin:
             moved += step
         return moved
 
-    async def _after(self, queue: str, state: State, cursor: str) -> int:
-        """How many entries of a list stand up to a cursor."""
-        keys = self.store.keys(queue)
-        text, _, job_id = cursor.partition(":")
-        try:
-            score = int(text)
-        except ValueError:
-            raise InvalidNameError(f"{cursor!r:.100} is no cursor; each listed job has one") from None
-        stands_at = await self.store.run(calls.command("ZSCORE", keys.of(state), check_job_id(job_id)))
-        rank = await self.store.run(looks.place(keys, state, job_id))
-        if isinstance(stands_at, bytes) and float(stands_at) == score and rank is not None:
-            return rank + 1
-        return await self.store.run(looks.before(keys, state, score))
-
     def _installed(self, queue: str) -> Queue | None:
         owner = self.plugins.owner(queue)
         return owner.queues[queue] if owner else None
@@ -344,3 +344,8 @@ def _parts(ids: Sequence[str]) -> list[list[str]]:
     """Ids in parts that the scripts take, each checked and named once."""
     listed = list(dict.fromkeys(check_job_id(job_id) for job_id in ids))
     return [listed[start : start + MAX_BY_HAND] for start in range(0, len(listed), MAX_BY_HAND)]
+
+
+def _is_held(job: JobSummary) -> bool:
+    """Whether a parked job is held for its tenant: its place among the parked ones is minus its order."""
+    return job.cursor.startswith("-")

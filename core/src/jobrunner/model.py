@@ -24,6 +24,9 @@ MAX_RESULT = 256 << 10
 MAX_ERROR_TEXT = 8 << 10
 """Bytes of an error's message and traceback together, as they are kept."""
 
+BUCKETS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000)
+"""Upper bounds of the duration and wait buckets, in ms; what lies above the last one counts as `inf`."""
+
 
 class State(StrEnum):
     """Where a job stands, in the words that people see."""

@@ -32,7 +32,10 @@ from jobrunner.store.looks import Found
 
 
 class QueueStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A queue's numbers. `total` is the sum of all states; `oldest_waiting_ms` is -1 where nothing waits."""
+    """A queue's numbers. `total` is the sum of all states; `oldest_waiting_ms` is -1 where nothing waits.
+
+    Where only some tenants' jobs are counted, what is known of the queue as a whole only is null.
+    """
 
     name: str
     waiting: int
@@ -43,9 +46,9 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     delayed: int
     cancelled: int
     parked: int
-    completed_total: int
-    failed_total: int
-    oldest_waiting_ms: int
+    completed_total: int | None
+    failed_total: int | None
+    oldest_waiting_ms: int | None
     paused: bool
     workers: int
     plugin: str = ""
@@ -138,6 +141,52 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """For a parked job: why it is held back."""
     cursor: str = ""
     """The job's place in the list, for the page that begins after it."""
+
+
+class JobPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of a list. It may be short, or empty, where few of the jobs looked at are wanted."""
+
+    jobs: list[JobSummary]
+    next: str = ""
+    """The cursor to go on with; empty at the list's end."""
+    looked_at: int = 0
+    """Jobs that were looked at for it."""
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Failures that have one cause."""
+
+    fingerprint: str
+    """Stands for the error's type and the place it was raised at; `crash` where workers were lost."""
+    error_type: str
+    message: str
+    """Of the newest of them, one line."""
+    jobs: int
+    latest_at: int
+    """ms since 1970, by the store's clock: when the newest of them failed."""
+    example: str
+    """The newest job's id."""
+
+
+class Causes(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Failed jobs by their causes, the most frequent first."""
+
+    causes: list[Cause]
+    looked_at: int
+    """Failed jobs that were looked at, the newest first."""
+    total: int
+    """Failed jobs that there are."""
+
+
+class Minute(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What happened in a queue in one minute."""
+
+    at: int
+    """ms since 1970: when the minute began."""
+    started: int = 0
+    completed: int = 0
+    failed: int = 0
+    retried: int = 0
 
 
 def job_view(
@@ -275,14 +324,14 @@ def worker_view(report: WorkerReport, *, alive: bool) -> WorkerView:
 def queue_stats(
     name: str,
     counts: StateCounts,
-    totals: dict[str, bytes],
+    totals: dict[str, bytes] | None,
     *,
     workers: int,
     plugin: str = "",
     priority: int = 0,
     concurrency: int = 0,
 ) -> QueueStats:
-    """A queue's numbers, put together."""
+    """A queue's numbers, put together; `totals` are the queue's counters, None where only some tenants' jobs count."""
     return QueueStats(
         name=name,
         waiting=counts.waiting,
@@ -293,9 +342,9 @@ def queue_stats(
         delayed=counts.delayed,
         cancelled=counts.cancelled,
         parked=counts.parked,
-        completed_total=int(totals.get("completed", 0)),
-        failed_total=int(totals.get("failed", 0)) + int(totals.get("buried", 0)),
-        oldest_waiting_ms=counts.oldest_ms,
+        completed_total=None if totals is None else int(totals.get("completed", 0)),
+        failed_total=None if totals is None else int(totals.get("failed", 0)) + int(totals.get("buried", 0)),
+        oldest_waiting_ms=None if totals is None else counts.oldest_ms,
         paused=counts.paused,
         workers=workers,
         plugin=plugin,
@@ -326,6 +375,17 @@ def _happening(at: int, entry: AttemptError | Crash | Note | Result) -> Happenin
             return Happening(at=at, what=entry.what, message=entry.reason, delay_ms=entry.delay_ms)
         case Result():
             return Happening(at=at, what="result")
+
+
+def told_error(journal: bytes | None) -> tuple[str, str]:
+    """Type and first line of the last error that a journal tells of; a lost worker has no type."""
+    entries = [dated.entry for dated in decode_journal(journal)]
+    for entry in reversed(entries):
+        if isinstance(entry, AttemptError):
+            return entry.error_type, next(iter(entry.message.splitlines()), "")[:200]
+        if isinstance(entry, Crash):
+            return "", "its worker was lost"
+    return "", ""
 
 
 def _one_line(entry: AttemptError | Crash) -> str:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobrunner.model import BUCKETS_MS
 from jobrunner.worker import notes
-from jobrunner.worker.pace import BUCKETS_MS, Pace
+from jobrunner.worker.pace import Pace
 from jobrunner.worker.slots import Slots
 from jobrunner.worker.threads import Threads
 

@@ -127,9 +127,9 @@ def when(ms: int | None) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def span(ms: int) -> str:
+def span(ms: int | None) -> str:
     """A length of time as people say it: `850 ms`, `12.4 s`, `3 min`, `5 h`, `2 d`."""
-    if ms < 0:
+    if ms is None or ms < 0:
         return ""
     for limit, divisor, unit in (
         (1000, 1, "ms"),

@@ -52,7 +52,7 @@ async def queues(scene: Scene, *, as_json: bool) -> int:
 async def stats(scene: Scene, *, names: tuple[str, ...], as_json: bool) -> int:
     """Show how many jobs of each queue are in each state, and how long the first in line has waited."""
     async with scene.admin() as admin:
-        found = await admin.stats(names)
+        found = await admin.stats(names or None)
     if as_json:
         print_json(found)
         return 0

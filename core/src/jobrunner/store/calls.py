@@ -26,6 +26,9 @@ MAX_BATCH = 150
 MAX_ENQUEUE = 300
 """Jobs that one enqueue takes; as above."""
 
+MAX_HEADS = 200
+"""Ids that one look at heads or causes takes, so that it does not hold Redis for 5 ms either."""
+
 MAX_BY_HAND = 100
 """Ids that one call of the scripts for people takes."""
 
@@ -194,6 +197,14 @@ class Counts(msgspec.Struct, frozen=True):
         return sum(self.of(state) for state in State)
 
 
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """What a list shows of a job, as it is stored: the record's start, its counts, the lines that tell of it last."""
+
+    record: bytes | None
+    counts: bytes | None
+    told: bytes | None
+
+
 def enqueue(
     keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0, max_bytes: int = 0
 ) -> Call[Enqueued]:
@@ -308,6 +319,16 @@ def turn(
     return _call("turn", keys, [start, limit, max_active, rate], _text)
 
 
+def heads(keys: QueueKeys, ids: Sequence[str]) -> Call[list[Head]]:
+    """What a list shows of up to `MAX_HEADS` jobs, one each."""
+    return _call("heads", keys, list(ids), _heads)
+
+
+def causes(keys: QueueKeys, ids: Sequence[str]) -> Call[list[tuple[str, str]]]:
+    """Tenant and cause of up to `MAX_HEADS` jobs, one each; a cause is a fingerprint, `crash`, or empty for none."""
+    return _call("causes", keys, list(ids), _causes)
+
+
 def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:
     """A plain command."""
     return Call("", command, parse)
@@ -417,3 +438,14 @@ def _counts(reply: object) -> Counts:
         held,
         coming,
     )
+
+
+def _heads(reply: object) -> list[Head]:
+    assert isinstance(reply, list)
+    return [Head(*one) for one in zip(*reply, strict=True)]
+
+
+def _causes(reply: object) -> list[tuple[str, str]]:
+    assert isinstance(reply, list)
+    tenants, causes = map(_texts, reply)
+    return list(zip(tenants, causes, strict=True))

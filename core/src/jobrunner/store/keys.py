@@ -103,7 +103,7 @@ class QueueKeys:
 class FleetKeys:
     """The keys that belong to no queue."""
 
-    __slots__ = ("queues", "schemas", "workers")
+    __slots__ = ("queues", "schemas", "tokens", "workers")
 
     def __init__(self, prefix: str) -> None:
         base = f"{check_prefix(prefix)}:{{!fleet}}:"
@@ -113,3 +113,5 @@ class FleetKeys:
         """hash: worker -> its last report, JSON."""
         self.schemas = base + "schemas"
         """hash: queue -> JSON Schema of its payload."""
+        self.tokens = base + "tokens"
+        """hash: token's id -> what is known of it, JSON: its role and its digest, never itself."""

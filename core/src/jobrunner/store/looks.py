@@ -121,6 +121,20 @@ def how_ended(replies: Sequence[object]) -> tuple[State | None, bytes | None, bo
     return state, _bytes(journal), bool(there)
 
 
+def some_of(key: str, names: Sequence[str]) -> Call[dict[str, bytes]]:
+    """Some fields of a hash, those that are there."""
+    return plain(["HMGET", key, *names], lambda reply: _there(names, reply))
+
+
+def news(keys: QueueKeys, since_ms: int, until_ms: int, limit: int) -> Call[list[dict[str, int]]]:
+    """What happened in a queue from one moment, included, to another, excluded: counts by name, a batch each.
+
+    `limit` batches at the most, oldest first; the stream keeps about 10,000.
+    """
+    bounds = (since_ms, f"{until_ms - 1}")
+    return plain(["XRANGE", keys["events"], *bounds, "COUNT", limit], _news)
+
+
 def hash_of(key: str) -> Call[dict[str, bytes]]:
     """A small hash, whole: statistics, flags, the fleet."""
     return plain(["HGETALL", key], _map)
@@ -185,3 +199,19 @@ def _map(reply: object) -> dict[str, bytes]:
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _there(names: Sequence[str], reply: object) -> dict[str, bytes]:
+    values = _maybe_bytes(reply)
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+def _news(reply: object) -> list[dict[str, int]]:
+    assert isinstance(reply, list)
+    batches = []
+    for _, flat in reply:
+        fields = _map(flat)
+        batches.append(
+            {name: int(value) for name, value in fields.items() if name != "worker" and value.isdigit()}
+        )
+    return batches

@@ -41,6 +41,8 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
             "turns refill unique uniques"
         ),
         "prune": "seen rates",
+        "heads": "jobs attempts state",
+        "causes": "jobs state",
         "counts": "wait later active done dead cancelled parked meta jobs held turns refill",
         "limit": "meta",
         "turn": "wait active held turns share wake tally meta rates refill",

@@ -92,12 +92,17 @@ class Store(_Base):
         return call.parse(reply)
 
     async def run_many(self, calls: Sequence[Call[T]]) -> list[T]:
-        """Run plain commands together.
+        """Run calls together, in one round trip; scripts that the server has forgotten take a second one.
 
         Raises:
             StoreError: One of them failed; the others may have happened.
         """
         replies = await self.link.send_many([self._command(call) for call in calls]) if calls else []
+        forgotten = _forgotten(calls, replies)
+        if forgotten:
+            again = await self.link.send_many([self._in_full(calls[at]) for at in forgotten])
+            for at, reply in zip(forgotten, again, strict=True):
+                replies[at] = reply
         answers = []
         for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, driver.ResponseError):
@@ -153,8 +158,13 @@ class SyncStore(_Base):
         return call.parse(reply)
 
     def run_many(self, calls: Sequence[Call[T]]) -> list[T]:
-        """Run plain commands together; raises as `Store.run_many`."""
+        """Run calls together; raises as `Store.run_many`."""
         replies = self.link.send_many([self._command(call) for call in calls]) if calls else []
+        forgotten = _forgotten(calls, replies)
+        if forgotten:
+            again = self.link.send_many([self._in_full(calls[at]) for at in forgotten])
+            for at, reply in zip(forgotten, again, strict=True):
+                replies[at] = reply
         answers = []
         for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, driver.ResponseError):
@@ -173,3 +183,12 @@ class SyncStore(_Base):
         if isinstance(ours, StoreUnavailableError):
             self.link.reset()
         return ours
+
+
+def _forgotten(calls: Sequence[Call[T]], replies: Sequence[object]) -> list[int]:
+    """The places of calls whose script the server does not know; those did nothing."""
+    return [
+        at
+        for at, (call, reply) in enumerate(zip(calls, replies, strict=True))
+        if call.script and isinstance(reply, driver.ResponseError) and is_noscript(reply)
+    ]

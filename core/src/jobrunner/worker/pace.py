@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import bisect
 
-BUCKETS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000)
-"""Upper bounds of the duration and wait buckets, in ms; what lies above the last one counts as `inf`."""
+from jobrunner.model import BUCKETS_MS
 
 _WEIGHT = 0.2
 """How much the newest measurement counts in a running average."""

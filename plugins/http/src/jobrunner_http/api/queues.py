@@ -1,0 +1,122 @@
+"""Routes about queues: health, numbers, charts, payload schemas, workers; pause, resume, clear."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import delete, get, post
+from litestar.params import FromQuery, QueryParameter
+
+from jobrunner.declaration import Declaration
+from jobrunner.model import State
+from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
+from jobrunner_http.access import Role
+from jobrunner_http.api.asking import By, Named, OnSite
+from jobrunner_http.api.describing import problems
+from jobrunner_http.bodies import Clearable, Cleared, QueueState
+from jobrunner_http.door import open_to
+
+Minutes = Annotated[
+    int, QueryParameter(ge=1, le=1440, description="How many minutes back, the one under way included.")
+]
+
+
+@get("/api/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
+async def overall_health(site: OnSite, caller: By) -> Health:
+    """Say how the system is, its queues included."""
+    return await site.looking.health(caller)
+
+
+@get("/api/queue/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
+async def queue_health(site: OnSite, caller: By) -> Health:
+    """Say how the queues are: healthy, or degraded with what is wrong in plain words."""
+    return await site.looking.health(caller)
+
+
+@get("/api/queue/stats", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems())
+async def all_stats(site: OnSite, caller: By) -> list[QueueStats]:
+    """Give the numbers of all queues."""
+    return await site.looking.stats(caller)
+
+
+@get("/api/queue/stats/{queue:str}", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
+async def stats(site: OnSite, caller: By, queue: Named) -> QueueStats:
+    """Give the numbers of one queue."""
+    (found,) = await site.looking.stats(caller, queue)
+    return found
+
+
+@get("/api/queue", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems())
+async def queues(site: OnSite, caller: By) -> list[Declaration]:
+    """List the queues as their workers and plugins declare them."""
+    return list((await site.looking.queues(caller)).values())
+
+
+@get("/api/queue/{queue:str}/schema", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
+async def schema(site: OnSite, caller: By, queue: Named) -> dict[str, object]:
+    """Give the JSON Schema of a queue's payload."""
+    return await site.looking.schema(caller, queue)
+
+
+@get("/api/queue/{queue:str}/minutes", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
+async def minutes(site: OnSite, caller: By, queue: Named, last: Minutes = 60) -> list[Minute]:
+    """Say what happened in a queue, minute by minute, oldest first; not for tokens that are held to some tenants."""
+    return (await site.looking.minutes(caller, queue, last))[queue]
+
+
+@get("/api/queue/{queue:str}/causes", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
+async def causes(site: OnSite, caller: By, queue: Named) -> Causes:
+    """Group a queue's failed jobs by their causes."""
+    return await site.looking.causes(caller, queue)
+
+
+@get("/api/workers", opt=open_to(Role.VIEWER), tags=["workers"], responses=problems())
+async def workers(site: OnSite, caller: By) -> list[WorkerView]:
+    """List the workers; not for tokens that are held to some tenants."""
+    return await site.looking.workers(caller)
+
+
+@post(
+    "/api/queue/{queue:str}/pause",
+    opt=open_to(Role.OPERATOR),
+    status_code=200,
+    tags=["queues"],
+    responses=problems(404),
+)
+async def pause(site: OnSite, caller: By, queue: Named) -> QueueState:
+    """Let no further job of a queue start; not for tokens that are held to some tenants."""
+    await site.changing.pause(caller, queue)
+    return QueueState(name=queue, paused=True)
+
+
+@post(
+    "/api/queue/{queue:str}/resume",
+    opt=open_to(Role.OPERATOR),
+    status_code=200,
+    tags=["queues"],
+    responses=problems(404),
+)
+async def resume(site: OnSite, caller: By, queue: Named) -> QueueState:
+    """Let a queue's jobs start again; not for tokens that are held to some tenants."""
+    await site.changing.resume(caller, queue)
+    return QueueState(name=queue, paused=False)
+
+
+@delete(
+    "/api/queue/{queue:str}/clear",
+    opt=open_to(Role.ADMIN),
+    status_code=200,
+    tags=["queues"],
+    responses=problems(404),
+)
+async def clear(
+    site: OnSite, caller: By, queue: Named, status: FromQuery[Clearable | None] = None
+) -> Cleared:
+    """Delete a queue's jobs, or those of one state; never one that runs."""
+    return await site.changing.clear(caller, queue, None if status is None else State(status))
+
+
+HANDLERS = (
+    *(overall_health, queue_health, all_stats, stats, queues, schema, minutes, causes, workers),
+    *(pause, resume, clear),
+)

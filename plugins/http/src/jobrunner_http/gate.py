@@ -1,0 +1,224 @@
+"""The gate: what every request passes before the application sees it, and every answer before it leaves.
+
+It checks whom a request is for and from which page it comes, bounds the body and the time that it may take, and puts the
+headers that keep browsers safe on every answer. It knows no token: that is for what lies behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPSendMessage, Message, Receive, Scope, Send
+
+from jobrunner_http.problems import MEDIA_TYPE, ProblemError
+from jobrunner_http.settings import HttpSettings
+from jobrunner_http.trail import Trail
+
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""Methods that change something."""
+
+DRAIN_S = 1.0
+DRAIN_BYTES = 1 << 20
+"""How long, and how much of, a body that is too large is still read and thrown away: a client that is cut off while it
+sends does not see the answer."""
+
+PROBES = frozenset({"/livez", "/readyz"})
+"""Paths for whoever keeps the process running, which asks by address and not by name."""
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+HEADERS = (
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+
+Headers = Mapping[bytes, bytes]
+
+
+class Gate:
+    """An ASGI application in front of another.
+
+    Args:
+        app: What lies behind.
+        settings: The bounds, and the names that are allowed.
+        trail: Where requests that are not let in are counted.
+    """
+
+    def __init__(self, app: ASGIApp, settings: HttpSettings, trail: Trail) -> None:
+        self._app = app
+        self._settings = settings
+        self._trail = trail
+        self._hosts = settings.hosts
+        self._any_host = "*" in settings.allowed_hosts
+        self._origins = frozenset(
+            origin.lower() for origin in (*settings.cors_origins, settings.origin) if origin
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] == ScopeType.WEBSOCKET:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": None})
+            return
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        refusal = self._refusal(scope, headers)
+        if refusal is not None:
+            client = scope.get("client")
+            self._trail.denied(refusal.status, scope["path"], client[0] if client else "")
+            if refusal.status == 413:
+                await _drain(receive)
+            await answer.problem(refusal)
+            return
+        unsafe = scope["method"] in UNSAFE
+        body = _Body(
+            receive, raises=unsafe, max_bytes=self._settings.max_body, seconds=self._settings.receive_timeout
+        )
+        await self._app(scope, body, answer)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> ProblemError | None:
+        path = scope["path"]
+        if path not in PROBES and not self._is_for_us(scope["headers"]):
+            return ProblemError(
+                421, "this is not the host that the request is for; JOBRUNNER_HTTP_ALLOWED_HOSTS lists more"
+            )
+        method = scope["method"]  # type: ignore[typeddict-item]  # there is one where the type is http
+        if method in UNSAFE and not self._is_ours(headers):
+            return ProblemError(403, "a page of another origin may not change anything here")
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > self._settings.max_body:
+            return ProblemError(413, f"the body is larger than {self._settings.max_body:,} bytes")
+        return None
+
+    def _is_for_us(self, headers: object) -> bool:
+        """Whether the Host header names us, exactly once: else a page that points its own name here could read answers."""
+        if self._any_host:
+            return True
+        named = [value for name, value in headers if name.lower() == b"host"]  # type: ignore[attr-defined]  # pairs of bytes
+        if len(named) != 1:
+            return False
+        host = named[0].decode("latin-1").lower()
+        name, colon, port = host.rpartition(":")
+        if colon and port.isascii() and port.isdigit():
+            host = name
+        return host in self._hosts
+
+    def _is_ours(self, headers: Headers) -> bool:
+        """Whether a change comes from one of our own pages, or from no page at all.
+
+        Source: browsers send Sec-Fetch-Site with every request (W3C Fetch Metadata), and Origin with every change.
+        """
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        if origin and origin in self._origins:
+            return True
+        site = headers.get(b"sec-fetch-site", b"").decode("latin-1").lower()
+        if site not in ("", "same-origin", "none"):
+            return False
+        if not origin:
+            # A browser names its page in one way or the other; a cookie that comes with neither is not from one of ours.
+            return bool(site) or b"cookie" not in headers or b"authorization" in headers
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        return origin in (f"http://{host}", f"https://{host}")
+
+
+class _Body:
+    """A request's body, no larger and no slower than it may be.
+
+    Where nobody reads the body, only whether the client is still there, too much of it counts as if it were not.
+    """
+
+    def __init__(self, receive: Receive, *, raises: bool, max_bytes: int, seconds: float) -> None:
+        self._receive = receive
+        self._raises = raises
+        self._left = max_bytes
+        self._max_bytes = max_bytes
+        self._seconds = seconds
+        self._deadline: float | None = None
+        self._whole = False
+
+    async def __call__(self) -> HTTPReceiveMessage:
+        if self._whole:  # what comes now is that the client went away, and may take its time
+            return await self._receive()  # type: ignore[return-value]  # of http only
+        loop = asyncio.get_running_loop()
+        if self._deadline is None:
+            self._deadline = loop.time() + self._seconds
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            self._whole = True
+            if not self._raises:
+                return {"type": "http.disconnect"}
+            late = f"the body did not arrive within {self._seconds:g} seconds"
+            raise ProblemError(408, late, headers={"connection": "close"}) from None
+        if message["type"] == "http.request":
+            self._left -= len(message["body"])
+            self._whole = not message["more_body"]
+            if self._left < 0:
+                self._whole = True
+                if not self._raises:
+                    return {"type": "http.disconnect"}
+                if message["more_body"]:
+                    await _drain(self._receive)
+                large = f"the body is larger than {self._max_bytes:,} bytes"
+                raise ProblemError(413, large, headers={"connection": "close"})
+        return message  # type: ignore[return-value]  # of http only
+
+
+async def _drain(receive: Receive) -> None:
+    """Read on for a moment, and keep nothing."""
+    left = DRAIN_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message["more_body"]:
+                    return
+                left -= len(message["body"])
+
+
+class _Answer:
+    """An answer on its way out, with the headers that keep browsers safe."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            there = {name.lower() for name, _ in message["headers"]}
+            added = [(name, value) for name, value in HEADERS if name not in there]
+            message = {**message, "headers": [*message["headers"], *added]}
+        await self._send(message)
+
+    async def problem(self, problem: ProblemError) -> None:
+        """Answer with a problem."""
+        body = problem.body()
+        headers = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            *((name.encode(), value.encode()) for name, value in problem.headers.items()),
+        ]
+        start: HTTPSendMessage = {
+            "type": "http.response.start",
+            "status": problem.status,
+            "headers": headers,
+        }
+        await self(start)
+        await self({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,97 @@
+"""The OpenAPI document, held to the API by asking everything that it allows."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+async def test_document_has_every_route_and_every_queues_payload(house):
+    """A client that is written from it finds all there is, and the payloads of the queues that are installed."""
+    viewer = await house.client("viewer")
+    answer = await viewer.get("/api/openapi.json")
+    document = answer.json()
+    assert document["openapi"].startswith("3.1")
+    paths = document["paths"]
+    for path, methods in {
+        "/api/health": {"get"},
+        "/api/queue/health": {"get"},
+        "/api/queue/stats": {"get"},
+        "/api/queue/stats/{queue}": {"get"},
+        "/api/queue/{queue}/clear": {"delete"},
+        "/api/queue/{queue}/jobs": {"get", "post"},
+        "/api/queue/{queue}/jobs/{job_id}": {"get", "delete"},
+        "/api/queue/test/parcel/deliver": {"post"},
+        "/api/queue/parcel.deliver/jobs": {"get", "post"},
+        "/api/events": {"get"},
+    }.items():
+        assert set(paths[path]) == methods, path
+    body = paths["/api/queue/test/parcel/deliver"]["post"]["requestBody"]["content"]["application/json"][
+        "schema"
+    ]
+    payload = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    assert set(payload["properties"]) == {"tenantId", "number", "token", "how"}
+    assert "tenantId" not in payload["required"]
+
+    def references(value):
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                yield value["$ref"]
+            for one in value.values():
+                yield from references(one)
+        elif isinstance(value, list):
+            for one in value:
+                yield from references(one)
+
+    names = {one.removeprefix("#/components/schemas/") for one in references(document)}
+    assert names <= set(document["components"]["schemas"])
+    ids = [operation["operationId"] for item in paths.values() for operation in item.values()]
+    assert len(ids) == len(set(ids))
+
+
+async def test_methods_of_a_path_are_told_together(house):
+    """OPTIONS and a 405 name every method, so that a client can learn what there is."""
+    client = house.bare()
+    assert (await client.options("/api/queue/x/jobs")).headers["allow"] == "GET, OPTIONS, POST"
+    refused = await client.put("/api/queue/x/jobs")
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "OPTIONS", "POST"}
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("examples", [20, pytest.param(300, marks=pytest.mark.slow)])
+def test_nothing_that_the_document_allows_or_forbids_goes_wrong(
+    shared_server, start_process, tmp_path, examples
+):
+    """Schemathesis asks what the document allows and what it forbids, and holds every answer to the document."""
+    server = shared_server("valkey")
+    with server.client() as client:
+        client.flushall()
+    env = {
+        "REDIS_URL": server.url,
+        "JOBRUNNER_LOG_FORMAT": "json",
+        "JOBRUNNER_HTTP_PORT": "0",
+        "JOBRUNNER_HTTP_RATE": "10000",
+    }
+    words = ["-m", "jobrunner", "serve", "--dev", "--plugin", str(HERE / "parcels_plugin.py")]
+    served = start_process([sys.executable, *words], env=env)
+    address = json.loads(served.wait_for_line('"event":"http.started"'))["address"]
+    token = served.wait_for_line("^token: ").removeprefix("token: ")
+    tool = shutil.which("schemathesis", path=os.fspath(Path(sys.executable).parent))
+    assert tool is not None
+    asked = start_process(
+        [
+            *(tool, "--config-file", HERE / "schemathesis.toml", "run", f"{address}/api/openapi.json"),
+            *("-H", f"Authorization: Bearer {token}", "--max-examples", str(examples), "--seed", "20260"),
+            *("--checks", "all", "--exclude-path", "/api/events", "--continue-on-failure", "--no-color"),
+        ],
+        cwd=tmp_path,
+    )
+    assert asked.wait(timeout_s=240 if examples < 100 else 3000) == 0, asked.output()[-6000:]
+    assert "http.failed" not in served.output()
+    served.terminate()
+    assert served.wait() == 0

@@ -1,0 +1,217 @@
+"""The gate: hosts, origins, bodies, headers, and the dashboard's log-in cookie."""
+
+import asyncio
+
+import httpx
+import pytest
+
+QUEUE = "/api/queue/parcel.deliver"
+
+
+async def raw(house, data, *, seconds=10.0):
+    """What comes back for bytes as they are."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
+    writer.write(data)
+    await writer.drain()
+    try:
+        return await asyncio.wait_for(reader.read(65536), seconds)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:3000", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:3000", 200),
+        ("jobs.example.com", 200),
+        ("jobs.example.com:443", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost:evil", 421),
+        ("", 421),
+    ],
+)
+async def test_only_our_own_names_are_answered(open_house, host, status):
+    """A page that points its own name at this machine could otherwise read answers through a visitor's browser."""
+    house = await open_house(allowed_hosts=("jobs.example.com",))
+    client = await house.client("viewer")
+    answer = await client.get("/api/queue/stats", headers={"host": host})
+    assert answer.status_code == status
+    assert (await client.get("/livez", headers={"host": host})).status_code == 200
+
+
+async def test_two_host_headers_are_none(house):
+    """What a proxy and we could read differently is refused."""
+    answer = await raw(house, b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
+    assert answer.split()[1] in (b"400", b"421")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 202),
+        ({"sec-fetch-site": "same-origin"}, 202),
+        ({"sec-fetch-site": "none"}, 202),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "https://jobs.example.com"}, 202),
+        ({"origin": "https://app.example.com"}, 202),
+        ({"origin": "https://app.example.com", "sec-fetch-site": "cross-site"}, 202),
+        ({"origin": "https://evil.example", "sec-fetch-site": "same-origin"}, 403),
+    ],
+)
+async def test_page_of_another_origin_changes_nothing(open_house, headers, status):
+    """A visitor's browser must not enqueue for a page that it happens to show."""
+    house = await open_house(public_url="https://jobs.example.com", cors_origins=("https://app.example.com",))
+    client = await house.client("operator")
+    answer = await client.post(f"{QUEUE}/jobs", json={"payload": {"tenantId": "acme"}}, headers=headers)
+    assert answer.status_code == status
+    assert house.redis.hlen("jr:{parcel.deliver}:jobs") == (1 if status == 202 else 0)
+
+
+async def test_cookie_alone_changes_nothing_without_a_page_of_ours(house):
+    """A browser sends the cookie by itself; it counts only where the browser says that our own page asks."""
+    token = await house.token("operator")
+    client = house.bare(headers={"cookie": f"jobrunner_token={token}"})
+    body = {"payload": {"tenantId": "acme"}}
+    assert (await client.get("/api/queue/stats")).status_code == 200
+    assert (await client.post(f"{QUEUE}/jobs", json=body)).status_code == 403
+    own = {"origin": house.url}
+    assert (await client.post(f"{QUEUE}/jobs", json=body, headers=own)).status_code == 202
+    foreign = {"origin": "http://127.0.0.1:1"}
+    assert (await client.post(f"{QUEUE}/jobs", json=body, headers=foreign)).status_code == 403
+
+
+async def test_no_other_origin_is_told_that_it_may_read(open_house):
+    """CORS is off unless it is set, and then for the origins that are named."""
+    house = await open_house()
+    client = await house.client("viewer")
+    answer = await client.get("/api/queue/stats", headers={"origin": "https://evil.example"})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+    named = await open_house(cors_origins=("https://app.example.com",))
+    client = await named.client("viewer")
+    answer = await client.get("/api/queue/stats", headers={"origin": "https://app.example.com"})
+    assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
+    assert "access-control-allow-credentials" not in answer.headers
+    answer = await client.get("/api/queue/stats", headers={"origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_every_answer_carries_what_keeps_browsers_safe(house):
+    """Errors, probes and redirects too: the one answer without the headers is the one that is found."""
+    client = await house.client("viewer")
+    for path in ("/api/queue/stats", "/livez", "/nope", "/api/health", "/login/x"):
+        answer = await client.get(path)
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["cache-control"] == "no-store"
+    refused = await client.get("/api/queue/stats", headers={"host": "evil.example"})
+    assert refused.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_body_is_bounded_while_it_is_read(open_house):
+    """With a length that says so, without one, and with a length that lies."""
+    house = await open_house(max_body=2048)
+    client = await house.client("operator")
+    large = {"payload": {"tenantId": "acme", "how": "x" * 4096}}
+    answer = await client.post(f"{QUEUE}/jobs", json=large)
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+    async def endless():
+        for _ in range(64):
+            yield b"x" * 1024
+
+    chunked = await client.post(f"{QUEUE}/jobs", content=endless())
+    assert chunked.status_code == 413
+    assert (await client.get("/api/queue/stats")).status_code == 200
+
+
+async def test_slow_body_is_given_up(open_house):
+    """A body that does not come is answered after its time, and the connection ends."""
+    house = await open_house(receive_timeout=1.0)
+    token = await house.token("operator")
+    head = (
+        f"POST {QUEUE}/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Length: 1000\r\n\r\n{"
+    ).encode()
+    answer = await raw(house, head)
+    assert answer.split()[1] == b"408"
+
+
+async def test_large_head_is_refused(house):
+    """Nothing of it reaches the application."""
+    answer = await raw(house, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 60_000 + b"\r\n\r\n")
+    assert answer.split()[1] == b"431"
+
+
+async def test_log_in_gives_a_cookie_that_no_script_and_no_other_site_has(open_house):
+    """The token is in the page's reach at no time, and goes over TLS only where there is TLS."""
+    house = await open_house(public_url="https://jobs.example.com")
+    token = await house.token("viewer", name="eve")
+    browser = house.bare()
+    answer = await browser.post("/login", data={"token": token}, headers={"origin": house.url})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "samesite=strict", "secure", "path=/"))
+    headers = {"cookie": f"jobrunner_token={token}"}
+    assert (await house.bare().get("/api/queue/stats", headers=headers)).status_code == 200
+
+    wrong = await house.bare().post("/login", data={"token": "nonsense"}, headers={"origin": house.url})
+    assert (wrong.status_code, wrong.headers["location"]) == (303, "/login?failed=1")
+    assert "set-cookie" not in wrong.headers
+    foreign = await house.bare().post(
+        "/login", data={"token": token}, headers={"origin": "https://evil.example"}
+    )
+    assert foreign.status_code == 403
+    out = await house.bare().post("/logout", headers={**headers, "origin": house.url})
+    assert "max-age=0" in out.headers["set-cookie"].lower()
+    assert [line["what"] for line in house.lines("http.changed")] == ["logged_in", "logged_out"]
+    assert token not in house.stream.getvalue()
+
+
+async def test_link_is_good_once(house):
+    """A link stays in a history; what is in it must be worth nothing by then."""
+    token = await house.token("admin")
+    code = house.site.link(token)
+    first = await house.bare().get(f"/login/{code}")
+    assert (first.status_code, token in first.headers["set-cookie"]) == (303, True)
+    assert (await house.bare().get(f"/login/{code}")).status_code == 404
+    assert (await house.bare().get("/login/guess")).status_code == 404
+
+
+async def test_application_works_inside_another(house):
+    """Mounted below a path, without lifespan events: routes, locations and the cookie's path follow."""
+    app = house.app
+
+    async def outer(scope, receive, send):
+        assert scope["path"].startswith("/jobs-api")
+        inner = {**scope, "root_path": "/jobs-api", "path": scope["path"].removeprefix("/jobs-api")}
+        await app(inner, receive, send)
+
+    token = await house.token("operator")
+    transport = httpx.ASGITransport(outer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answer = await client.post(
+            "/jobs-api/api/queue/note.send/jobs",
+            json={"payload": {"to": "me"}},
+            headers={"authorization": f"Bearer {token}"},
+        )
+        assert answer.status_code == 202
+        assert answer.headers["location"].startswith("/jobs-api/api/queue/note.send/jobs/")
+
+
+async def test_denials_are_told_at_most_once_a_second(house):
+    """A flood of bad tokens must not fill a disk, and must not pass unseen."""
+    nobody = house.bare()
+    for _ in range(30):
+        await nobody.get("/api/queue/stats")
+    lines = house.lines("http.denied")
+    assert 1 <= len(lines) < 15
+    assert lines[0]["status"] == 401
