@@ -12,6 +12,7 @@ from jobrunner.plugins import Plugins, load
 from jobrunner.store import calls
 from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_store
+from jobrunner.worker.consumer import Consumer
 
 PLUGIN = """
 import asyncio
@@ -184,3 +185,28 @@ async def test_rate_of_a_tenant_holds_and_lets_the_others_go(at_work, one_queue)
         assert await results(mine) == list(range(12))
         times = await reserved_ms(first.client)
         assert most_in(times, 500) <= 11, "ten of one tenant, and the one of the other"
+
+
+async def test_worker_whose_slots_are_full_sleeps_though_something_is_due(at_work, one_queue, monkeypatch):
+    """What is due waits for a slot; a worker that asks for it all the while takes the core from its own handlers."""
+    gate, waits = asyncio.Event(), []
+    wait = Consumer._wait
+
+    async def counted(self):
+        waits.append(1)
+        await wait(self)
+
+    async def hold(job):
+        await gate.wait()
+        return job.payload.number
+
+    monkeypatch.setattr(Consumer, "_wait", counted)
+    queue = one_queue(hold, concurrency=1, rate_limit=RateLimit(jobs=100, per_seconds=1, burst=1))
+    async with at_work(queue) as running:
+        handles = await running.client.enqueue_many("task.do", [{"number": k} for k in range(3)])
+        await running.enqueue(delay=0.05, number=3)
+        await running.until(JobStarted)
+        await asyncio.sleep(0.5)  # nothing tells that nothing happens
+        assert len(waits) < 50
+        gate.set()
+        assert await results(handles) == [0, 1, 2]

@@ -197,6 +197,9 @@ class Consumer:
                 await self._news.wait()
         except TimeoutError:
             self._look = True
+            self._due_at = (
+                None  # looked at with the next exchange; until there is a slot there is nothing to wait for
+            )
             self._return_stuck()
         self._fill()
 
