@@ -125,7 +125,10 @@ class Drafter:
             raw = self._keyring.seal(raw, bound_to=binding(declared.name, job_id, tenant, declared.version))
         record = encode_record(self._priority, tenant, declared.version, raw, headers, mark)
         key = options.unique if options.unique is not None else fields.get(declared.unique_field or "")
-        job = NewJob(job_id, when, record, _unique(declared, tenant, key))
+        unique = _unique(declared, tenant, key)
+        if unique and self._keyring:  # it may be a field of the payload
+            unique = self._keyring.mark(tenant, unique.encode())
+        job = NewJob(job_id, when, record, unique)
         return Draft(job=job, queue=declared.name, tenant=tenant, priority=self._priority, delay_ms=delay_ms)
 
 

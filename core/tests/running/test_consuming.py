@@ -6,6 +6,7 @@ import msgspec
 
 from jobrunner import Job, Queue, RetryPolicy
 from jobrunner.store import calls
+from jobrunner.worker.burst import Burst
 
 
 class Task(msgspec.Struct):
@@ -105,6 +106,32 @@ async def test_burst_waits_for_retries_and_leaves_what_is_scheduled(bed):
     assert await worker.run() == 0
     assert runs == [1, 1]
     assert worker.burst.scheduled == 1
+
+
+async def test_retry_that_starts_while_a_burst_looks_keeps_it_from_ending(bed):
+    """It is in no list that is read: counted as delayed, and gone from there when these are looked at."""
+
+    async def handler(job: Job[Task]) -> None:
+        raise ValueError("once more")
+
+    here = bed(Queue("task.do", Task, handler, retry=RetryPolicy(max_attempts=2, base=3600, cap=3600)))
+    handle = await here.client.enqueue("task.do", Task(1))
+    async with here.running() as worker:
+        await here.until(lambda: here.lines("job.retried"))
+        consumers = worker.consumers
+    run = here.store.run
+
+    async def run_and_promote(call, *more):
+        answer = await run(call, *more)
+        if call.script == "counts":
+            here.store.run = run
+            await here.admin.promote("task.do", [handle.id])
+        return answer
+
+    here.store.run = run_and_promote
+    burst = Burst(consumers, here.store, worker.health)
+
+    assert not await burst._is_over()
 
 
 async def test_idle_worker_is_woken_at_once(bed):

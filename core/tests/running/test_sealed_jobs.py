@@ -92,6 +92,16 @@ async def test_queue_without_secrets_is_not_sealed(bed, stored):
     assert '"name":"mia"' in stored()
 
 
+async def test_unique_key_of_a_sealed_payload_is_not_to_be_read(bed, stored):
+    """It is a field of the payload, most of the time."""
+    scene = bed(*queues(), environ=keys(NEW))
+    first = await scene.client.enqueue("login.do", login("mia"), unique="mia@example.org")
+    again = await scene.client.enqueue("login.do", login("mia"), unique="mia@example.org")
+
+    assert (first.created, again.created, again.id) == (True, False, first.id)
+    assert "mia@example" not in stored()
+
+
 async def test_same_id_and_payload_is_one_job_before_and_after_a_rotation(bed):
     """A producer that tries again does not know that keys were changed meanwhile."""
     before, after = bed(*queues(), environ=keys(OLD)), bed(*queues(), environ=keys(NEW, OLD))

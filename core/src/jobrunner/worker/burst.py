@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from jobrunner.errors import StoreError
 from jobrunner.model import State
 from jobrunner.store import calls, looks
+from jobrunner.store.keys import QueueKeys
 from jobrunner.store.store import Store
 from jobrunner.worker.consumer import Consumer
 from jobrunner.worker.health import Health
@@ -50,14 +51,25 @@ class Burst:
         scheduled = 0
         for consumer in self._consumers:
             keys = self._store.keys(consumer.queue.name)
-            counts = await self._store.run(calls.counts(keys))
+            started, counts = await self._started(keys), await self._store.run(calls.counts(keys))
             if counts.waiting or counts.active or counts.coming:
                 return False
-            if counts.delayed and not await self._only_scheduled(consumer):
-                return False
+            if counts.delayed:
+                if not await self._only_scheduled(consumer):
+                    return False
+                # What was looked at may have started meanwhile: then it was in no list that was read.
+                after = await self._store.run(calls.counts(keys))
+                if after.waiting or after.active or after.delayed != counts.delayed:
+                    return False
+                if await self._started(keys) != started:
+                    return False
             scheduled += counts.delayed
         self.scheduled = scheduled
         return True
+
+    async def _started(self, keys: QueueKeys) -> object:
+        """How many runs have started in a queue, ever."""
+        return await self._store.run(calls.command("HGET", keys["stats"], "started"))
 
     async def _only_scheduled(self, consumer: Consumer) -> bool:
         """Whether no delayed job has run before: none of them is a retry."""
