@@ -4,8 +4,10 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -131,7 +133,7 @@ def test_dev_prints_a_link_that_is_good_once_and_stays_on_this_machine(desk):
     status, out = desk.run("serve", "--dev", "--host", "0.0.0.0", "--plugin", PARCELS)
     assert (status, "this machine only" in out) == (2, True)
     process.terminate()
-    assert process.wait() == 0
+    assert process.wait() == 0, process.output()
     assert "http.stopped" in process.output()
 
 
@@ -150,6 +152,43 @@ def test_worker_in_the_same_process_runs_jobs_and_stops_in_order(desk):
         assert process.wait() == 0
     lines = [json.loads(line)["event"] for line in process.output().splitlines() if line.startswith("{")]
     assert lines.index("worker.stopping") < lines.index("worker.stopped") < lines.index("http.stopped")
+
+
+def test_request_under_way_is_answered_before_the_end(desk):
+    """A deploy must not lose the job that a producer is just handing over."""
+    token = desk.token("ops", "--role", "operator")
+    process, address = desk.serve()
+    port = int(address.rpartition(":")[2])
+    body = b'{"payload": {"to": "me"}, "id": "late"}'
+    head = (
+        "POST /api/queue/note.send/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(head + body[:10])
+        # Another request is answered, so this one, which came before it, has been taken in.
+        assert httpx.get(f"{address}/livez").status_code == 200
+        process.terminate()
+        until_refused(port)
+        client.sendall(body[10:])
+        answer = b""
+        while part := client.recv(4096):
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 202")
+    assert b'"id":"late"' in answer
+    assert process.wait() == 0, process.output()
+
+
+def until_refused(port):
+    """Wait until nobody listens at a port any more."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"port {port} still listens")
 
 
 def test_second_one_at_a_port_says_who_is_there(desk):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -39,11 +40,33 @@ class App:
     def __init__(self, site: Site) -> None:
         self.site = site
         self._gate: ASGIApp = Gate(build(site), site.settings, site.trail)
+        self._under_way = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
-        with carried(scope["headers"] if scope["type"] == ScopeType.HTTP else ()):
+        if scope["type"] != ScopeType.HTTP:
             await self._gate(scope, receive, send)
+            return
+        self._under_way += 1
+        self._quiet.clear()
+        try:
+            with carried(scope["headers"]):
+                await self._gate(scope, receive, send)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+    async def quiet(self, seconds: float) -> bool:
+        """Wait until no request is under way; whether that was so within some seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
 def create_app(

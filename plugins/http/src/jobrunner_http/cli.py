@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 
@@ -48,7 +49,7 @@ def serve(
     worker: bool,
     dev: bool,
     log_format: str | None,
-) -> int:
+) -> None:
     """Serve the HTTP API and the dashboard.
 
     It listens only where there is a token: `jobrunner token new NAME` makes one. SIGTERM or Ctrl-C stop it in order.
@@ -79,8 +80,10 @@ def serve(
             worker=worker,
         )
     )
+    # The server's threads, which are not Python's, may still look at the interpreter: taking it down under them aborts.
     sys.stdout.flush()
-    return status
+    sys.stderr.flush()
+    os._exit(status)
 
 
 @click.group()

@@ -14,18 +14,21 @@ import click
 from jobrunner.errors import JobrunnerError
 from jobrunner.logs import Logs
 from jobrunner.plugins import Plugins
-from jobrunner.settings import core_settings
+from jobrunner.settings import Settings, core_settings
 from jobrunner.store import server as store_server
 from jobrunner.store.address import from_environment
 from jobrunner.worker.worker import Worker, WorkerOptions
 from jobrunner_http.access import Role
-from jobrunner_http.app import create_app
+from jobrunner_http.app import App, create_app
 from jobrunner_http.scraping import scraping
 from jobrunner_http.server import Server, more_files
 from jobrunner_http.settings import HttpSettings
 from jobrunner_http.site import Site
 from jobrunner_http.tokens import make_token
 from jobrunner_http.trail import HttpStarted, HttpStopped
+
+LAST_BYTES_S = 0.1
+"""Seconds for the last answers to leave: the server hands them to its own threads."""
 
 SPARE_FILES = 256
 """Open files beside the connections: the store's, the log's, libraries'."""
@@ -62,83 +65,97 @@ async def serve(
         ListenError: The address cannot be listened at.
     """
     more_files(settings.max_connections + SPARE_FILES)
-    core = core_settings(environ)
+    told = _Told()
+    told.listen()
     text, kept = make_token("dev", Role.ADMIN) if dev else ("", None)
     app = create_app(environ, plugins=plugins, settings=settings, local=(kept,) if kept else ())
     site = app.site
     begun = time.monotonic()
     try:
-        about = await site.admin.store.run(store_server.info())
-        store_server.check(about, allow_eviction=core.allow_eviction)
-        if not await site.tokens.count():
-            raise NoTokenError(
-                "there is no token, so nobody could be let in: make one with `jobrunner token new NAME --role admin`, "
-                "or try `jobrunner serve --dev`"
-            )
+        await _check(site, core_settings(environ))
         servers = [Server(app, settings.host, settings.port, settings)]
         if settings.metrics_port:
             servers.append(Server(scraping(site), settings.metrics_host, settings.metrics_port, settings))
-        main = servers[0]
         hand = _Worker(environ, plugins, worker_names) if worker else None
         if hand is not None:
             hand.start()
             site.worker_lives = hand.lives
-        site.trail.tell(
-            HttpStarted(
-                timestamp=time.time(),
-                address=main.address,
-                store=site.address.masked(),
-                queues=len(plugins.queues),
-                worker=worker,
-            )
+        started = HttpStarted(
+            timestamp=time.time(),
+            address=servers[0].address,
+            store=site.address.masked(),
+            queues=len(plugins.queues),
+            worker=worker,
         )
+        site.trail.tell(started)
         if dev:
             click.echo(f"token: {text}", err=True)
-            click.echo(f"open:  {main.address}/login/{site.link(text)}", err=True)
-        reason, status = await _until_told(site, servers, hand)
-        site.trail.tell(
-            HttpStopped(timestamp=time.time(), reason=reason, uptime_s=round(time.monotonic() - begun, 3))
-        )
+            click.echo(f"open:  {servers[0].address}/login/{site.link(text)}", err=True)
+        status = await _run(app, servers, hand, told)
+        uptime_s = round(time.monotonic() - begun, 3)
+        site.trail.tell(HttpStopped(timestamp=time.time(), reason=told.reason, uptime_s=uptime_s))
         return status
     finally:
         await site.close()
 
 
-async def _until_told(site: Site, servers: list[Server], hand: _Worker | None) -> tuple[str, int]:
-    """Run until a signal, or until a part ends by itself; why it stopped, and the exit status."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
-    reasons: list[str] = []
+async def _check(site: Site, core: Settings) -> None:
+    """Refuse a store that cannot be used, or that holds no token."""
+    about = await site.admin.store.run(store_server.info())
+    store_server.check(about, allow_eviction=core.allow_eviction)
+    if not await site.tokens.count():
+        raise NoTokenError(
+            "there is no token, so nobody could be let in: make one with `jobrunner token new NAME --role admin`, "
+            "or try `jobrunner serve --dev`"
+        )
 
-    def tell(reason: str) -> None:
-        reasons.append(reason)
-        told.set()
-        if hand is not None and len(reasons) == 1:
-            hand.stop(reason)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, tell, number.name)
+async def _run(app: App, servers: list[Server], hand: _Worker | None, told: _Told) -> int:
+    """Serve until told to stop, or until a part ends by itself; the exit status.
+
+    The order of the stop: no new connections and no more streams, then what is under way, then the worker's own stop.
+    """
     running = [asyncio.create_task(server.run()) for server in servers]
-    parts: list[asyncio.Future[object]] = [*running, asyncio.ensure_future(told.wait())]  # type: ignore[list-item]  # futures of anything
-    if hand is not None:
-        parts.append(asyncio.ensure_future(hand.ended()))
+    stop = asyncio.create_task(told.stop.wait())
+    ended = asyncio.create_task(hand.ended()) if hand is not None else None
+    parts: list[asyncio.Task[object]] = [*running, stop, *([ended] if ended else [])]
     try:
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-        status = 0 if reasons else 1
-        if not reasons:
-            tell("a server ended" if any(one.done() for one in running) else "the worker ended")
-        site.feed.close()
+        status = 0 if told.stop.is_set() else 1
+        told.tell("a server ended" if any(one.done() for one in running) else "the worker ended")
+        app.site.feed.close()
         for server in servers:
             server.stop()
         if hand is not None:
+            hand.stop(told.reason)
+        await app.quiet(app.site.settings.grace)
+        await asyncio.sleep(LAST_BYTES_S)
+        if hand is not None:
             status = max(status, await hand.ended())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(site.settings.grace):
-                await asyncio.gather(*running)
+        return status
     finally:
         for part in parts:
             part.cancel()
         await asyncio.gather(*parts, return_exceptions=True)
-    return reasons[0], status
+
+
+class _Told:
+    """Whether somebody asked for a stop; the first reason stands."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.reason = ""
+
+    def listen(self) -> None:
+        """Take the process's signals."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.tell, number.name)
+
+    def tell(self, reason: str) -> None:
+        """Ask for a stop."""
+        self.reason = self.reason or reason
+        self.stop.set()
 
 
 class _Worker:
