@@ -106,6 +106,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     due_at: int | None = None
     """For a delayed job: when it may start."""
     ended_at: int | None = None
+    started_at: int | None = None
+    """While it runs: when this run began."""
     lease_until: int | None = None
     worker: str = ""
     cancel_reason: str = ""
@@ -208,6 +210,7 @@ def job_view(
         enqueued_at=record.at_ms,
         due_at=score if state is State.DELAYED else None,
         ended_at=score if state and state.ended else None,
+        started_at=int(holder[3]) if len(holder) > 3 and holder[3].isdecimal() else None,
         lease_until=score if state is State.ACTIVE else None,
         worker=holder[2] if len(holder) > 2 else "",
         cancel_reason=reason,
