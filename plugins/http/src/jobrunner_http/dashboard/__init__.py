@@ -34,7 +34,9 @@ class Dashboard:
         """Its pages and forms."""
         pages = self._pages
 
-        def the_pages() -> Pages:  # a function: the router copies what it is given, and a method's owner with it
+        def the_pages() -> (
+            Pages
+        ):  # a function: the router copies what it is given, and a method's owner with it
             return pages
 
         return [

@@ -115,7 +115,13 @@ def alerts(health: Health, workers: Sequence[WorkerView] | None) -> list[Alert]:
     for problem in health.problems:
         name, _, text = problem.partition(": ")
         queue = name if name in known else ""
-        found.append(Alert(text=text if queue else problem, queue=queue, urgent="no worker" in problem))
+        found.append(
+            Alert(
+                text=text if queue else problem,
+                queue=queue,
+                urgent="wait and no worker" in problem or "waits and no worker" in problem,
+            )
+        )
     for worker in workers or ():
         if not worker.alive:
             found.append(Alert(text=f"worker {worker.id} says nothing any more", urgent=worker.held > 0))

@@ -20,7 +20,7 @@ from jobrunner_http.dashboard.schemas import fields_of
 from jobrunner_http.door import open_to
 from jobrunner_http.site import Site
 
-PAGE = 50
+PAGE = 25
 """Jobs of one page."""
 
 TENANTS = 20
