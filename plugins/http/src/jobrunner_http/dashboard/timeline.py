@@ -82,12 +82,13 @@ def timeline(job: JobView, now_ms: int) -> Timeline:
     end = max(job.ended_at or now_ms, last, job.enqueued_at + 1)
     scale = _Scale(job.enqueued_at, end)
     rows: list[Row] = []
-    before, number = job.enqueued_at, 0
+    before = due = job.enqueued_at
+    number = 0
     for one in job.history:
         if one.what in ("error", "crash", "buried", "result"):
             number += 1
-        rows.append(_row(one, before, number, scale))
-        before = one.at
+        rows.append(_row(one, before, due, number, scale))
+        before, due = one.at, one.at + one.delay_ms
     match job.state:
         case State.ACTIVE:
             rows.append(_running(job, before, number + 1, scale, end))
@@ -95,7 +96,7 @@ def timeline(job: JobView, now_ms: int) -> Timeline:
             rows.append(_standing(job, before, scale, end))
         case State.COMPLETED if not any(one.what == "result" for one in job.history):
             done = Happening(at=job.ended_at or end, what="result")
-            rows.append(_row(done, before, number + 1, scale))
+            rows.append(_row(done, before, due, number + 1, scale))
         case _:
             pass
     return Timeline(
@@ -103,9 +104,9 @@ def timeline(job: JobView, now_ms: int) -> Timeline:
     )
 
 
-def _row(one: Happening, before: int, number: int, scale: _Scale) -> Row:
+def _row(one: Happening, before: int, due: int, number: int, scale: _Scale) -> Row:
     exact = one.what == "error"
-    begun = max(before, one.at - one.duration_ms) if exact else before
+    begun = max(before, one.at - one.duration_ms) if exact else min(due, one.at)
     tried = one.what in ("error", "crash", "buried", "result")
     note = {
         "error": one.error_type,
