@@ -20,8 +20,8 @@ from jobrunner_http.dashboard.charts import ORDER
 from jobrunner_http.door import CALLER
 
 STATIC = {
-    "style.css": "text/css; charset=utf-8",
-    "live.js": "text/javascript; charset=utf-8",
+    "style.css": "text/css",
+    "live.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """Every file that is served as it is, with its type."""
@@ -109,7 +109,7 @@ class Pages:
         return Response(
             text.encode("utf-8", "backslashreplace"),
             status_code=status,
-            media_type="text/html; charset=utf-8",
+            media_type="text/html",
             headers={"cache-control": "no-store", "vary": "cookie, authorization", **(headers or {})},
         )
 
