@@ -29,7 +29,7 @@ async def stocked(house: House) -> dict[str, str]:
 def addresses(ids: dict[str, str]) -> list[str]:
     """Every page, and every state of a queue."""
     return [
-        *("/", "/?range=6h&sort=failed", "/?find=parcel", "/failures", "/workers", "/plugins"),
+        *("/", "/?range=3h&sort=failed", "/?find=parcel", "/failures", "/workers", "/plugins"),
         *(f"{QUEUE}?state={state}" for state in State),
         *(QUEUE, f"{QUEUE}?range=24h", f"{QUEUE}/failures", f"{QUEUE}/schema", "/queues/note.send"),
         *(f"{QUEUE}/jobs/{job_id}" for job_id in ids.values()),

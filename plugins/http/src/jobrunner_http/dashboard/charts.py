@@ -29,7 +29,7 @@ ORDER = (
 )
 """The states as bars and tables show them: what moves, what stands, what is over."""
 
-RANGES = {"1h": (60, 1), "6h": (360, 5), "24h": (1440, 20)}
+RANGES = {"1h": (60, 1), "3h": (180, 3), "6h": (360, 5), "24h": (1440, 20)}
 """What a chart may go back to: the minutes, and the minutes of one column."""
 
 

@@ -17,6 +17,9 @@ QUEUES = 12
 LOOK = 500
 """Failures of each that are looked at on the page about all queues, the newest."""
 
+LOOK_ONE = 2000
+"""Failures that are looked at on the page about one queue, the newest; the API looks at 10,000."""
+
 
 @get("/failures", opt=open_to(Role.VIEWER))
 async def failures_page(site: OnSite, pages: OnPages, caller: By, request: Ask) -> Response[bytes]:
@@ -41,7 +44,7 @@ async def queue_failures_page(
     site: OnSite, pages: OnPages, caller: By, request: Ask, queue: Named
 ) -> Response[bytes]:
     """Show a queue's failures by cause."""
-    causes = await site.looking.causes(caller, queue)
+    causes = await site.looking.causes(caller, queue, look=LOOK_ONE)
     groups = [(queue, causes)] if causes.total else []
     data = {
         "queue": queue,

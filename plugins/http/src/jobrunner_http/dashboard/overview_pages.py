@@ -21,6 +21,9 @@ MAX_QUEUES = 500
 
 MAX_ALERTS = 30
 
+RANGES = ("1h", "3h")
+"""What its charts may go back to: each hour is 60 counters of every queue."""
+
 LAG_MS = 1000
 """Milliseconds of lag of a worker's loop from which it is pointed out."""
 
@@ -54,7 +57,7 @@ async def overview(site: OnSite, pages: OnPages, caller: By, request: Ask) -> Re
     """Show how everything is."""
     asked = request.query_params
     back = asked.get("range", "1h")
-    back = back if back in ("1h", "6h") else "1h"
+    back = back if back in RANGES else "1h"
     sort = asked.get("sort", "name")
     sort = sort if sort in SORTS else "name"
     find = asked.get("find", "")[:64]

@@ -2,7 +2,7 @@
 // differs in its place. Without it, or where the stream is not there, a page is what it was when it was loaded.
 "use strict";
 (() => {
-  const LEAST_MS = 1000;
+  const LEAST_MS = 1500;
   const POLL_MS = 5000;
   const body = document.body;
   const shown = document.getElementById("live");
