@@ -131,7 +131,13 @@ async def play(app: App) -> list[Shot]:
     await client.enqueue_many("analytics.collect", texts[:47])
     await tried.result(timeout=60)
     await asyncio.sleep(4)
-    (failed, *_) = await admin.page("publish.post", State.FAILED, limit=1)
+    failed = next(
+        one
+        for one in await admin.page("publish.post", State.FAILED)
+        if one.last_error.startswith(
+            "Discard"
+        )  # its picture shows no path of the machine that it was taken on
+    )
     job = f"/queues/image.render/jobs/{running.id}"
     return [
         ("dashboard-overview-light", "/", DESK, "light"),

@@ -172,7 +172,7 @@ class Causes(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Failed jobs that there are."""
 
 
-class Minute(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Minute(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """What happened in a queue in one minute."""
 
     at: int
