@@ -16,10 +16,11 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import dashboard_scene as scene
+from PIL import Image
 from playwright.async_api import Browser, async_playwright
 
 from jobrunner import State
@@ -183,7 +184,9 @@ async def take(browser: Browser, address: str, link: str, shots: list[Shot]) -> 
         page = await context.new_page()
         await page.goto(address + path)
         await page.locator("#live[data-on=yes]").or_(page.locator("body:not([data-events])")).first.wait_for()
-        await page.screenshot(path=IMAGES / f"{name}.png", full_page="--full" in sys.argv)
+        taken = await page.screenshot(full_page="--full" in sys.argv)
+        small = Image.open(BytesIO(taken)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        small.save(IMAGES / f"{name}.png", optimize=True)
         print(name)
         await context.close()
 

@@ -17,7 +17,7 @@ QUEUES = 12
 LOOK = 500
 """Failures of each that are looked at on the page about all queues, the newest."""
 
-LOOK_ONE = 2000
+LOOK_ONE = 3000
 """Failures that are looked at on the page about one queue, the newest; the API looks at 10,000."""
 
 
