@@ -5,10 +5,12 @@ import re
 import msgspec
 import pytest
 from dashboard_stock import QUEUE, SCRIPT, addresses, hostile, stocked
-from http_house import CANARY, parcel
+from http_house import CANARY, House, parcel
 from page_reader import Page
 
 from jobrunner.fleet import WorkerReport
+from jobrunner_http.access import Role
+from jobrunner_http.tokens import make_token
 
 ROLES = ("viewer", "operator", "admin")
 
@@ -367,3 +369,45 @@ async def test_everything_works_where_it_is_mounted(house):
             assert answer.status_code == 200
             page = Page(answer.text)
             assert [link for link in page.links if not link.startswith(("/jobs/", "#"))] == []
+
+
+async def test_pages_cost_the_same_round_trips_however_many_queues_there_are(house, monkeypatch):
+    """A hundred queues are looked at all the time, by everybody who has the overview open."""
+    await stocked(house)
+    client = await house.client("admin")
+    link, trips = house.site.admin.store.link, []
+    for name in ("send", "send_many"):
+        sent = getattr(link, name)
+
+        async def counted(*args, _sent=sent, **more):
+            trips.append(1)
+            return await _sent(*args, **more)
+
+        monkeypatch.setattr(link, name, counted)
+
+    async def cost(path):
+        await read(client, path)
+        trips.clear()
+        await read(client, path)
+        return len(trips)
+
+    paths = ("/", "/?range=3h", "/workers", "/plugins", QUEUE, f"{QUEUE}/schema")
+    before = {path: await cost(path) for path in paths}
+    fleet = house.site.admin.store.fleet
+    names = [f"more.q{at}" for at in range(60)]
+    house.redis.hset(fleet.queues, mapping={name: msgspec.json.encode({"name": name}) for name in names})
+    after = {path: await cost(path) for path in paths}
+    assert len((await read(client, "/")).links) > 60
+    assert after == before
+    assert max(after.values()) <= 20
+
+
+async def test_store_that_is_away_is_a_page_too():
+    """The one moment at which everybody looks at the dashboard."""
+    house = House("redis://127.0.0.1:1/0")
+    async with house.open():
+        token = make_token("x", Role.VIEWER)[0]
+        client = house.bare(headers={"authorization": f"Bearer {token}"})
+        page = await read(client, "/", 503)
+        assert "The store does not answer" in page.text
+        assert "127.0.0.1:1" not in page.html
