@@ -92,7 +92,16 @@ def jobrunner_queues() -> list[Queue]:
     once = RetryPolicy(max_attempts=1)
     soon = RetryPolicy(max_attempts=4, base=2, factor=1.5, cap=3)
     return [
-        Queue("publish.post", Post, publish, retry=once, concurrency=20, priority=5, route="publish/post"),
+        Queue(
+            "publish.post",
+            Post,
+            publish,
+            retry=once,
+            concurrency=20,
+            priority=5,
+            route="publish/post",
+            max_active=40,
+        ),
         Queue("publish.story", Post, publish, retry=once, concurrency=10),
         Queue("image.render", Picture, render, concurrency=4, max_waiting=5000, route="image/render"),
         Queue("whatsapp.send", Message, send, retry=soon, concurrency=20, priority=8),

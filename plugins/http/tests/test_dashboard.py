@@ -411,3 +411,14 @@ async def test_store_that_is_away_is_a_page_too():
         page = await read(client, "/", 503)
         assert "The store does not answer" in page.text
         assert "127.0.0.1:1" not in page.html
+
+
+async def test_failures_say_how_many_of_them_are_grouped(house):
+    """A page looks at a bounded number of failures, and must not look as if those were all."""
+    await house.enqueue(*[parcel("acme", at, how="fail") for at in range(520)])
+    await house.work()
+    client = await house.client("viewer")
+    page = await read(client, "/failures")
+    assert "520 failures, 1 cause" in page.text
+    assert "520 failed, the newest 500 by cause" in page.text
+    assert "520 failed List them" in (await read(client, f"{QUEUE}/failures")).text

@@ -31,7 +31,7 @@ async def failures_page(site: OnSite, pages: OnPages, caller: By, request: Ask) 
     )
     data = {
         "queue": "",
-        "groups": [(one.name, causes) for one, causes in zip(stats, found, strict=False)],
+        "groups": [(one.name, one.failed, causes) for one, causes in zip(stats, found, strict=False)],
         "total": sum(one.failed for one in stats),
         "causes": sum(len(one.causes) for one in found),
         "rest": stats[QUEUES:],
@@ -44,12 +44,13 @@ async def queue_failures_page(
     site: OnSite, pages: OnPages, caller: By, request: Ask, queue: Named
 ) -> Response[bytes]:
     """Show a queue's failures by cause."""
+    (stats,) = await site.looking.stats(caller, queue)
     causes = await site.looking.causes(caller, queue, look=LOOK_ONE)
-    groups = [(queue, causes)] if causes.total else []
+    groups = [(queue, stats.failed, causes)] if stats.failed else []
     data = {
         "queue": queue,
         "groups": groups,
-        "total": causes.total,
+        "total": stats.failed,
         "causes": len(causes.causes),
         "rest": [],
     }

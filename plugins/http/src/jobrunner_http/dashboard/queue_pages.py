@@ -55,6 +55,7 @@ async def queue_page(site: OnSite, pages: OnPages, caller: By, request: Ask, que
         _about(site, caller, queue),
     )
     numbers = charts.numbers_of(stats)
+    owner = site.plugins.owner(queue)
     data = {
         "queue": queue,
         "stats": stats,
@@ -70,6 +71,7 @@ async def queue_page(site: OnSite, pages: OnPages, caller: By, request: Ask, que
         "failures": charts.chart([minutes], "failed", "retried", each=each) if minutes else None,
         "tenants": [(one, charts.parts(_ordered(one.jobs))) for one in tenants],
         "about": about,
+        "most_active": owner.queues[queue].max_active if owner else None,
         "clearable": [one for one in numbers if one != State.ACTIVE and numbers[one]],
     }
     return pages.show(request, "queue.html", data)
