@@ -28,6 +28,9 @@ ALL_TIME = ("completed", "failed", "buried")
 MINUTES_KEPT = 1440
 """Minutes that a queue's chart goes back: a day."""
 
+TALLY_LOOK = 1000
+"""Entries of a queue's counts by tenant, one a tenant and state, that are looked at for its tenants."""
+
 NEWS_LIMIT = 1000
 """Batches of a queue's news that are read at once."""
 
@@ -47,6 +50,13 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, int]
     duration: dict[str, int]
     wait: dict[str, int]
+
+
+class TenantCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs a tenant has in a queue, by state."""
+
+    tenant: str
+    jobs: dict[str, int]
 
 
 class News(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +139,34 @@ class Gauges:
             name: [_minute(minute, found.get(slot, b"")) for minute, slot in zip(wanted, slots, strict=True)]
             for name, found in zip(names, answers, strict=True)
         }
+
+    async def tenants(
+        self, name: str, *, only: Sequence[str] | None = None, most: int = 50
+    ) -> list[TenantCounts]:
+        """How many jobs tenants have in a queue, those with the most first.
+
+        Where a queue has hundreds of tenants, some of them are looked at, and not all.
+
+        Args:
+            name: The queue.
+            only: These tenants; None looks for some.
+            most: Tenants to tell of.
+        """
+        tally = self._store.keys(name)["tally"]
+        names = only
+        if names is None:
+            found = await self._store.run(looks.some_fields(tally, TALLY_LOOK))
+            names = list(dict.fromkeys(field.partition("|")[2] for field in found))
+        fields = [f"{state.value}|{tenant}" for tenant in names for state in State]
+        counts = await self._store.run(looks.some_of(tally, fields)) if fields else {}
+        told = [
+            TenantCounts(
+                tenant=tenant,
+                jobs={state.value: int(counts.get(f"{state.value}|{tenant}", 0)) for state in State},
+            )
+            for tenant in names
+        ]
+        return sorted(told, key=lambda one: (-sum(one.jobs.values()), one.tenant))[:most]
 
     async def news(
         self, names: Sequence[str], since_ms: int | None = None, until_ms: int | None = None

@@ -133,17 +133,20 @@ class Listing:
             if head.record is not None
         }
 
-    async def causes(self, queue: str, *, tenants: Collection[str] | None = None) -> Causes:
-        """Failed jobs by their causes, for the newest 10,000.
+    async def causes(
+        self, queue: str, *, tenants: Collection[str] | None = None, look: int = CAUSES_LOOK
+    ) -> Causes:
+        """Failed jobs by their causes, for the newest.
 
         Args:
             queue: The queue.
             tenants: Only their jobs; None is everybody's.
+            look: Failed jobs to look at, 1 to 10,000, in steps of 500.
         """
         counted, newest = Counter[str](), dict[str, tuple[str, float]]()
         after, looked, total = "", 0, 0
         wanted = Filter(tenants=None if tenants is None else frozenset(tenants))
-        while looked < CAUSES_LOOK:
+        while looked < min(look, CAUSES_LOOK):
             entries = await self._entries(queue, State.FAILED, start=0, limit=MAX_PAGE, after=after)
             told = await self._told(queue, [job_id for job_id, _ in entries])
             for (job_id, score), (tenant, cause) in zip(entries, told, strict=True):

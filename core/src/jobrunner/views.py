@@ -110,6 +110,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     due_at: int | None = None
     """For a delayed job: when it may start."""
     ended_at: int | None = None
+    started_at: int | None = None
+    """While it runs: when this run began."""
     lease_until: int | None = None
     worker: str = ""
     cancel_reason: str = ""
@@ -178,7 +180,7 @@ class Causes(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Failed jobs that there are."""
 
 
-class Minute(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Minute(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """What happened in a queue in one minute."""
 
     at: int
@@ -223,6 +225,7 @@ def job_view(
         enqueued_at=record.at_ms,
         due_at=score if state is State.DELAYED else None,
         ended_at=score if state and state.ended else None,
+        started_at=int(holder[3]) if len(holder) > 3 and holder[3].isdecimal() else None,
         lease_until=score if state is State.ACTIVE else None,
         worker=holder[2] if len(holder) > 2 else "",
         cancel_reason=reason,

@@ -128,6 +128,34 @@ async def test_failures_are_told_by_their_causes(here):
     assert set((await here.admin.listing.tenants("orders.ship", step.ids)).values()) == {"globex"}
 
 
+async def test_tenants_are_told_by_how_many_jobs_they_have(here):
+    """Who floods a queue is seen at once, and a queue with thousands of tenants is not read whole."""
+    await here.client.enqueue_many("orders.ship", orders(3, "acme"))
+    await here.client.enqueue_many("orders.ship", orders(9, "flood"))
+    await here.client.enqueue_many("orders.ship", [Order(tenant_id=f"small{at}") for at in range(300)])
+
+    told = await here.admin.gauges.tenants("orders.ship", most=2)
+    assert [(one.tenant, one.jobs["waiting"]) for one in told] == [("flood", 9), ("acme", 3)]
+    (acme,) = await here.admin.gauges.tenants("orders.ship", only=["acme"])
+    assert (acme.tenant, sum(acme.jobs.values())) == ("acme", 3)
+    assert await here.admin.gauges.tenants("orders.pack") == []
+
+
+async def test_run_tells_when_it_began(bed):
+    """How long a job has been running is seen while it runs, and not only afterwards."""
+    seen = []
+
+    async def look(job):
+        seen.append(await here.admin.job("orders.look", job.id))
+
+    here = bed(Queue("orders.look", Order, look))
+    await here.client.enqueue_many("orders.look", orders(1, "acme"))
+    await here.burst()
+    (running,) = seen
+    assert running.enqueued_at <= running.started_at < running.lease_until
+    assert (await here.admin.job("orders.look", running.id)).started_at is None
+
+
 async def test_totals_minutes_and_news_count_what_happened(here):
     """Charts and metrics come from what workers keep in the store, since who shows them is another process."""
     before = await here.admin.gauges.news(["orders.ship", "orders.pack"])

@@ -54,6 +54,22 @@ async def test_job_knows_itself_and_its_result_is_kept(bed):
     }
 
 
+async def test_history_tells_how_long_a_failed_attempt_ran(bed):
+    """Whether it failed at once or after a minute is half of the diagnosis."""
+
+    async def handler(job: Job[Task]) -> None:
+        await asyncio.sleep(0.03)
+        raise ValueError("broken")
+
+    here = bed(Queue("task.do", Task, handler, retry=QUICK))
+    handle = await here.client.enqueue("task.do", {})
+    await here.burst()
+
+    view = await here.admin.job("task.do", handle.id)
+    assert [one.what for one in view.history] == ["error"] * 3
+    assert all(one.duration_ms >= 30 for one in view.history)
+
+
 async def test_steps_are_done_once_over_all_attempts_and_decoded_each_time(bed):
     """The first time too, so that a second attempt sees nothing new."""
     calls, seen = [], []

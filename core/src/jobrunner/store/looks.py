@@ -126,6 +126,11 @@ def some_of(key: str, names: Sequence[str]) -> Call[dict[str, bytes]]:
     return plain(["HMGET", key, *names], lambda reply: _there(names, reply))
 
 
+def some_fields(key: str, most: int) -> Call[list[str]]:
+    """The names of some fields of a hash: all of a small one, about `most` of a large one."""
+    return plain(["HSCAN", key, 0, "COUNT", most], _scanned)
+
+
 def news(keys: QueueKeys, since_ms: int, until_ms: int, limit: int) -> Call[list[dict[str, int]]]:
     """What happened in a queue from one moment, included, to another, excluded: counts by name, a batch each.
 
@@ -195,6 +200,12 @@ def _map(reply: object) -> dict[str, bytes]:
         return {_text(name): value for name, value in reply.items()}
     assert isinstance(reply, list)
     return {_text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
+
+
+def _scanned(reply: object) -> list[str]:
+    assert isinstance(reply, (list, tuple))
+    found = reply[1]
+    return [_text(name) for name in (found if isinstance(found, dict) else found[::2])]
 
 
 def _text(value: object) -> str:

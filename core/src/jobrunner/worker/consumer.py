@@ -36,7 +36,7 @@ from jobrunner.worker.settling import (
     told,
 )
 from jobrunner.worker.slots import Slots
-from jobrunner.worker.verdict import ended_by
+from jobrunner.worker.verdict import ended_by, timed
 
 POLL_S = 5.0
 """Seconds after which an idle consumer looks by itself: the price of a wake-up that was lost."""
@@ -349,7 +349,7 @@ class Consumer:
         self._pace.ran(attempt.ended_at - attempt.started_at)
         self.running.discard(attempt)
         self._place.give()
-        self._end(attempt, outcome)
+        self._end(attempt, timed(outcome, attempt.duration_ms))
         self._fill()
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:

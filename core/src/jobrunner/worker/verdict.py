@@ -146,9 +146,18 @@ def describe(attempt: Attempt, error: BaseException, *, delay_ms: int | None) ->
         message=message,
         traceback=_clean(trace, attempt, MAX_ERROR_TEXT - MAX_MESSAGE, keep_end=True),
         fingerprint=fingerprint(error),
-        duration_ms=attempt.duration_ms,
         delay_ms=delay_ms,
     )
+
+
+def timed(outcome: Outcome, duration_ms: int) -> Outcome:
+    """An outcome whose error tells how long the attempt took: known only when all of it is over."""
+    match outcome:
+        case Retried(error=AttemptError() as error) | Failed(error=AttemptError() as error):
+            told = msgspec.structs.replace(error, duration_ms=duration_ms)
+            return msgspec.structs.replace(outcome, error=told)
+        case _:
+            return outcome
 
 
 def fingerprint(error: BaseException) -> str:

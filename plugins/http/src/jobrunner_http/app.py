@@ -17,10 +17,10 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobrunner.errors import StoreCorruptError
 from jobrunner.plugins import Plugins
-from jobrunner_http import dashboard
 from jobrunner_http.access import Caller
-from jobrunner_http.api import events, jobs, metrics, probes, queues, session
+from jobrunner_http.api import events, jobs, metrics, probes, queues
 from jobrunner_http.api.document import document_config
+from jobrunner_http.dashboard import Dashboard
 from jobrunner_http.door import Door, caller_of
 from jobrunner_http.gate import Gate
 from jobrunner_http.problems import problem_of
@@ -99,6 +99,7 @@ def create_app(
 
 def build(site: Site) -> Litestar:
     """Put the routes together."""
+    board = Dashboard(site)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -117,7 +118,7 @@ def build(site: Site) -> Litestar:
         problem = problem_of(error)
         if problem.status == 500 or isinstance(error, StoreCorruptError):
             site.trail.failed(request.method, request.scope["path"], error)
-        return problem.response()
+        return board.missing(request, problem) or problem.response()
 
     handlers = [
         *queues.HANDLERS,
@@ -125,10 +126,9 @@ def build(site: Site) -> Litestar:
         *events.HANDLERS,
         *metrics.HANDLERS,
         *probes.HANDLERS,
-        *session.HANDLERS,
     ]
     return Litestar(
-        [*handlers, *dashboard.routes(site)],
+        [*handlers, *board.routes()],
         dependencies={
             "site": Provide(the_site, sync_to_thread=False),
             "caller": Provide(the_caller, sync_to_thread=False),

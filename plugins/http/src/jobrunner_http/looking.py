@@ -10,7 +10,8 @@ import msgspec
 from jobrunner.admin import Admin
 from jobrunner.declaration import Declaration, payload_schema
 from jobrunner.errors import JobNotFoundError, UnknownQueueError
-from jobrunner.listing import Filter
+from jobrunner.gauges import TenantCounts
+from jobrunner.listing import CAUSES_LOOK, Filter
 from jobrunner.model import State
 from jobrunner.names import check_tenant
 from jobrunner.views import (
@@ -169,10 +170,15 @@ class Looking:
         place = None if caller.is_limited else place  # how many others wait is not theirs to know
         return JobDetail(**msgspec.structs.asdict(view), logs=logs, place=place)
 
-    async def causes(self, caller: Caller, queue: str) -> Causes:
-        """Failed jobs by their causes."""
+    async def causes(self, caller: Caller, queue: str, *, look: int = CAUSES_LOOK) -> Causes:
+        """Failed jobs by their causes; `look` as in `Listing.causes`."""
         await self.check_queue(caller, queue)
-        return await self._admin.listing.causes(queue, tenants=caller.tenants)
+        return await self._admin.listing.causes(queue, tenants=caller.tenants, look=look)
+
+    async def tenants(self, caller: Caller, queue: str, *, most: int) -> list[TenantCounts]:
+        """How many jobs tenants have in a queue, those with the most first; a caller's own only."""
+        await self.check_queue(caller, queue)
+        return await self._admin.gauges.tenants(queue, only=caller.tenants, most=most)
 
     async def own(self, caller: Caller, queue: str, ids: list[str]) -> list[str]:
         """Those of some jobs that are there for a caller, in their order."""

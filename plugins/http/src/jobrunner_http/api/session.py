@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -15,11 +16,21 @@ from jobrunner_http.door import COOKIE, address_of, cookie_of, open_to
 from jobrunner_http.problems import ProblemError
 from jobrunner_http.site import Site
 
+_OURS = re.compile(r"/([a-z]+(/[A-Za-z0-9._-]+)*)?", re.ASCII)
+"""Paths of pages: a second slash or a backslash at the start would name another host."""
+
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
     """The form of the log-in page."""
 
     token: Annotated[str, Meta(max_length=200)] = ""
+    wanted: Annotated[str, Meta(max_length=500)] = ""
+    """The page that was asked for without being logged in."""
+
+    @property
+    def page(self) -> str:
+        """The page to go to: one of ours, whatever the form says."""
+        return self.wanted if _OURS.fullmatch(self.wanted) else "/"
 
 
 @post("/login", opt=open_to(None), include_in_schema=False)
@@ -31,7 +42,7 @@ async def log_in(site: OnSite, request: Ask, data: URLEncodedBody[Login]) -> Res
         site.trail.denied(401, "/login", address_of(request))
         return _redirect(request, "/login?failed=1")
     site.changing.logged(caller, address_of(request), "logged_in")
-    return _redirect(request, "/", cookie=_cookie(site, request, token))
+    return _redirect(request, data.page, cookie=_cookie(site, request, token))
 
 
 @get("/login/{code:str}", opt=open_to(None), include_in_schema=False)

@@ -1,0 +1,72 @@
+"""Errors as pages: what is wrong in one line, and where to go on. Who is not known gets the log-in page in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Request, Response
+
+from jobrunner.errors import StoreCorruptError
+from jobrunner_http.dashboard.rendering import Pages
+from jobrunner_http.problems import ProblemError, problem_of
+from jobrunner_http.site import Site
+
+TITLES = {
+    403: "Not for this token",
+    404: "Not here",
+    409: "Not in this state",
+    422: "That does not fit",
+    429: "Too many requests",
+    503: "The store does not answer",
+}
+
+Failed = Callable[[Request[Any, Any, Any], Exception], Response[Any]]
+
+
+def failed_page(site: Site, pages: Pages) -> Failed:
+    """What becomes of an error in a page or a form."""
+
+    def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        problem = problem_of(error)
+        if problem.status == 500 or isinstance(error, StoreCorruptError):
+            site.trail.failed(request.method, request.scope["path"], error)
+        return page_of(pages, request, problem)
+
+    return failed
+
+
+def missing_page(
+    pages: Pages, request: Request[Any, Any, Any], problem: ProblemError
+) -> Response[Any] | None:
+    """The page for a browser that asks for an address where nothing is; None where no browser asks for a page."""
+    path = request.scope["path"]
+    wants = "text/html" in request.headers.get("accept", "")
+    if problem.status != 404 or not wants or path.startswith(("/api/", "/static/", "/metrics")):
+        return None
+    return page_of(pages, request, problem)
+
+
+def page_of(pages: Pages, request: Request[Any, Any, Any], problem: ProblemError) -> Response[Any]:
+    """The page for a problem."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if problem.status == 401:
+        wanted = path if request.method == "GET" else ""
+        return pages.show(request, "login.html", {"failed": False, "wanted": wanted}, status=401)
+    data = {
+        "title": TITLES.get(problem.status, "Something went wrong"),
+        "status": problem.status,
+        "detail": problem.detail,
+        "errors": problem.errors,
+        "back": above(path),
+    }
+    kept = {name: value for name, value in problem.headers.items() if name in ("retry-after", "allow")}
+    return pages.show(request, "error.html", data, status=problem.status, headers=kept)
+
+
+def above(path: str) -> list[str]:
+    """The parts of the address to go back to: what a form was about, or what a page is a part of."""
+    parts = [part for part in path.split("/") if part][:-1]
+    while parts and parts[-1] in ("queues", "jobs", "failures"):
+        parts.pop()
+    return parts

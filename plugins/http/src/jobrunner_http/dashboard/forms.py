@@ -1,0 +1,114 @@
+"""What the pages' forms do. The gate has seen that a form comes from a page of ours; each says which role it needs.
+
+A form is answered by the page that shows what it did.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, post
+from litestar.params import URLEncodedBody
+from msgspec import Meta
+
+from jobrunner.model import State
+from jobrunner_http.access import Role
+from jobrunner_http.api.asking import Ask, By, Named, OnSite
+from jobrunner_http.bodies import RetryChoice
+from jobrunner_http.dashboard.rendering import back
+from jobrunner_http.door import open_to
+from jobrunner_http.problems import ProblemError
+
+
+class ClearForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Which jobs to delete."""
+
+    state: Annotated[str, Meta(max_length=20)] = ""
+
+
+class CauseForm(msgspec.Struct, frozen=True, kw_only=True):
+    """The failures of which cause."""
+
+    cause: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job is cancelled."""
+
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+@post("/queues/{queue:str}/pause", opt=open_to(Role.OPERATOR))
+async def pause(site: OnSite, caller: By, request: Ask, queue: Named) -> Response[None]:
+    """Let no further job start."""
+    await site.changing.pause(caller, queue)
+    return back(request, "queues", queue, done="paused")
+
+
+@post("/queues/{queue:str}/resume", opt=open_to(Role.OPERATOR))
+async def resume(site: OnSite, caller: By, request: Ask, queue: Named) -> Response[None]:
+    """Let jobs start again."""
+    await site.changing.resume(caller, queue)
+    return back(request, "queues", queue, done="resumed")
+
+
+@post("/queues/{queue:str}/clear", opt=open_to(Role.ADMIN))
+async def clear(
+    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[ClearForm]
+) -> Response[None]:
+    """Delete the jobs of a state; `all` is all but those that run."""
+    if data.state != "all" and data.state not in set(State):
+        raise ProblemError(422, "say which jobs to delete: those of a state, or all")
+    cleared = await site.changing.clear(caller, queue, None if data.state == "all" else State(data.state))
+    more = "" if cleared.complete else 1
+    return back(request, "queues", queue, done="cleared", n=cleared.cleared, more=more)
+
+
+@post("/queues/{queue:str}/failures/retry", opt=open_to(Role.OPERATOR))
+async def retry_cause(
+    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[CauseForm]
+) -> Response[None]:
+    """Retry the failures of one cause."""
+    choice = RetryChoice(state="failed", cause=data.cause)
+    changed = await site.changing.change(caller, queue, "retry", choice)
+    more = 1 if changed.next else ""
+    return back(request, "queues", queue, "failures", done="retried", n=changed.changed, more=more)
+
+
+@post("/queues/{queue:str}/jobs/{job_id:str}/retry", opt=open_to(Role.OPERATOR))
+async def retry_job(site: OnSite, caller: By, request: Ask, queue: Named, job_id: Named) -> Response[None]:
+    """Put a job in line again."""
+    changed = await site.changing.change_job(caller, queue, job_id, "retry")
+    return back(request, "queues", queue, "jobs", job_id, done=changed.result, n=1)
+
+
+@post("/queues/{queue:str}/jobs/{job_id:str}/promote", opt=open_to(Role.OPERATOR))
+async def promote_job(site: OnSite, caller: By, request: Ask, queue: Named, job_id: Named) -> Response[None]:
+    """Let a delayed job start now."""
+    changed = await site.changing.change_job(caller, queue, job_id, "promote")
+    return back(request, "queues", queue, "jobs", job_id, done=changed.result, n=1)
+
+
+@post("/queues/{queue:str}/jobs/{job_id:str}/cancel", opt=open_to(Role.OPERATOR))
+async def cancel_job(
+    site: OnSite,
+    caller: By,
+    request: Ask,
+    queue: Named,
+    job_id: Named,
+    data: URLEncodedBody[CancelForm],
+) -> Response[None]:
+    """Stop a job."""
+    changed = await site.changing.change_job(caller, queue, job_id, "cancel", reason=data.reason)
+    return back(request, "queues", queue, "jobs", job_id, done=changed.result, n=1)
+
+
+@post("/queues/{queue:str}/jobs/{job_id:str}/remove", opt=open_to(Role.ADMIN))
+async def remove_job(site: OnSite, caller: By, request: Ask, queue: Named, job_id: Named) -> Response[None]:
+    """Delete a job."""
+    await site.changing.change_job(caller, queue, job_id, "remove")
+    return back(request, "queues", queue, done="removed", n=1)
+
+
+HANDLERS = (pause, resume, clear, retry_cause, retry_job, promote_job, cancel_job, remove_job)
