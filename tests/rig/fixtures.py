@@ -7,7 +7,7 @@ test; what a test breaks on purpose it starts with `start_server`.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -15,6 +15,7 @@ from rig.backends import BACKENDS, Backend, BackendName, FakeBackend, RealBacken
 from rig.processes import Process
 from rig.proxy import FaultProxy
 from rig.servers import KINDS, Kind, Server, ServerMissingError, ServerOptions, find_binary, missing_servers
+from rig.topologies import Cluster, SentinelSetup
 
 
 class StartServer(Protocol):
@@ -106,6 +107,39 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             return started.enter_context(Server(binary, folder=tmp_path / f"server-{count}", options=options))
 
         yield start
+
+
+@pytest.fixture
+def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
+    """Return a function that starts a cluster for this test alone; it takes `Cluster`'s options and a kind."""
+    with ExitStack() as started:
+
+        def start(kind: Kind = "valkey", **options: Any) -> Cluster:
+            return started.enter_context(
+                Cluster(_binary_or_skip(kind), folder=tmp_path / "cluster", **options)
+            )
+
+        yield start
+
+
+@pytest.fixture
+def start_sentinels(tmp_path: Path) -> Iterator[Callable[..., SentinelSetup]]:
+    """Return a function that starts a primary, a replica and Sentinels for this test alone."""
+    with ExitStack() as started:
+
+        def start(kind: Kind = "valkey", **options: Any) -> SentinelSetup:
+            folder = tmp_path / "sentinels"
+            return started.enter_context(SentinelSetup(_binary_or_skip(kind), folder=folder, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Start this test process's cluster of three primaries with a replica each, when the first test asks."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with Cluster(_binary_or_skip("valkey"), folder=folder, replicas=1) as cluster:
+        yield cluster
 
 
 @pytest.fixture

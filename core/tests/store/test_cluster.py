@@ -23,7 +23,7 @@ SLOTS = 16_384
 @pytest.fixture
 def cluster(start_server):
     """The address of a cluster whose one node has all slots."""
-    server = start_server(options=ServerOptions(extra=("--cluster-enabled", "yes")))
+    server = start_server(options=ServerOptions(cluster=True))
     client = server.client()
     client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
     until = time.monotonic() + 20

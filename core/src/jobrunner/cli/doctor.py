@@ -9,17 +9,41 @@ import click
 from jobrunner.cli.output import json_option, print_json
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
 from jobrunner.doctor import Finding, examine
+from jobrunner.store import permissions
 
 MARKS = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow"), "error": ("error  ", "red")}
 
 
-@click.command(epilog="Examples:  jobrunner doctor   |   jobrunner doctor --quick --json")
+@click.command(
+    epilog="Examples:  jobrunner doctor   |   jobrunner doctor --quick --json   |   jobrunner doctor --acl"
+)
 @click.option("--quick", is_flag=True, help="Do not walk through every job.")
+@click.option(
+    "--acl", is_flag=True, help="Print the ACL users that the store needs, with new passwords, and end."
+)
 @json_option()
 @pass_scene
-@asynchronous
-async def doctor(scene: Scene, *, quick: bool, as_json: bool) -> int:
+def doctor(scene: Scene, *, quick: bool, acl: bool, as_json: bool) -> int:
     """Check the server, the workers and every queue; exit 1 if there is an error or a warning."""
+    if acl:
+        return _print_users(scene, as_json=as_json)
+    return _examine(scene, quick=quick, as_json=as_json)
+
+
+def _print_users(scene: Scene, *, as_json: bool) -> int:
+    """Connect to nothing: whoever needs these lines may not be let in yet."""
+    users = permissions.grants(scene.address, scene.settings.prefix)
+    if as_json:
+        print_json(users)
+        return 0
+    for user in users:
+        click.echo(user.command)
+    click.echo("run each line on every server; the passwords are new each time this is called", err=True)
+    return 0
+
+
+@asynchronous
+async def _examine(scene: Scene, *, quick: bool, as_json: bool) -> int:
     findings: list[Finding] = []
     click.echo(f"store {scene.address.masked()}", err=as_json)
 

@@ -7,12 +7,14 @@ alone takes longer than most commands of the command line.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobrunner.errors import SettingsError
 from jobrunner.store.address import Address
 
 if TYPE_CHECKING:
@@ -208,6 +210,12 @@ def _login(address: Address) -> dict[str, object]:
 def _tls(address: Address) -> dict[str, object]:
     if not address.tls:
         return {}
+    for name in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
+        path = getattr(address, name)
+        if path is not None and not os.access(
+            path, os.R_OK
+        ):  # the driver says "no such file" without its name
+            raise SettingsError("REDIS_URL", f"{name}: {path} is not there, or cannot be read")
     return {
         "ssl_cert_reqs": address.ssl_cert_reqs,
         "ssl_check_hostname": address.ssl_check_hostname and address.ssl_cert_reqs != "none",

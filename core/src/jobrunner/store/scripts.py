@@ -79,6 +79,9 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
 
 _USES = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
 
+CALLED = re.compile(r"\bcall\('([A-Z]+)'")
+"""A command that a script calls."""
+
 SERVER_CLOCK = "call('TIME')"
 
 
