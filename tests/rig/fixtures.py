@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from rig.backends import BACKENDS, Backend, BackendName, FakeBackend, RealBackend
+from rig.backends import BACKENDS, Backend, BackendName, ClusterBackend, FakeBackend, RealBackend
 from rig.processes import Process
 from rig.proxy import FaultProxy
 from rig.servers import KINDS, Kind, Server, ServerMissingError, ServerOptions, find_binary, missing_servers
@@ -69,12 +69,24 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         server.stop()
 
 
-@pytest.fixture(params=BACKENDS)
+ON_CLUSTER = pytest.param("cluster", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")])
+"""The parameter of what also runs on a cluster; one process does it, since each would start six servers."""
+
+
+def _emptied_cluster(request: pytest.FixtureRequest) -> ClusterBackend:
+    cluster: Cluster = request.getfixturevalue("shared_cluster")
+    cluster.empty()
+    return ClusterBackend(cluster)
+
+
+@pytest.fixture(params=[*BACKENDS, ON_CLUSTER])
 def server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]) -> Backend:
-    """Run the test on fakeredis and on each real server, empty at its start."""
+    """Run the test on fakeredis and on each real server, empty at its start; on a cluster where that is asked for."""
     name: BackendName = request.param
     if name == "fakeredis":
         return FakeBackend()
+    if name == "cluster":
+        return _emptied_cluster(request)
     real = shared_server(name)
     with real.client() as client:
         client.flushall()
@@ -82,15 +94,32 @@ def server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Serve
     return RealBackend(name, real)
 
 
-@pytest.fixture(params=KINDS)
-def real_server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]) -> Server:
-    """Run the test on each real server, empty at its start."""
+@pytest.fixture(params=[*KINDS, ON_CLUSTER])
+def real_server(
+    request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]
+) -> Server | ClusterBackend:
+    """Run the test on each real server, empty at its start; on a cluster where that is asked for."""
+    if request.param == "cluster":
+        return _emptied_cluster(request)
     kind: Kind = request.param
     real = shared_server(kind)
     with real.client() as client:
         client.flushall()
         client.script_flush()
     return real
+
+
+@pytest.fixture(params=["valkey", ON_CLUSTER])
+def store_server(
+    request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]
+) -> Server | ClusterBackend:
+    """Run the test on one kind of server, empty at its start; on a cluster where that is asked for."""
+    if request.param == "cluster":
+        return _emptied_cluster(request)
+    server = shared_server("valkey")
+    with server.client() as client:
+        client.flushall()
+    return server
 
 
 @pytest.fixture

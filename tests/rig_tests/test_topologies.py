@@ -5,10 +5,10 @@ import ssl
 import pytest
 import redis
 from rig.certificates import Authority
-from rig.servers import KINDS, ServerOptions
+from rig.servers import ServerOptions
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["valkey", pytest.param("redis", marks=pytest.mark.cluster)])
 def test_primaries_share_the_slots_and_a_slot_moves_with_its_keys(start_cluster, kind):
     """Tests move slots under load; what they move must arrive, and every node must know of it."""
     cluster = start_cluster(kind)
@@ -29,7 +29,7 @@ def test_primaries_share_the_slots_and_a_slot_moves_with_its_keys(start_cluster,
         source.client().get("{q}:a")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["valkey", pytest.param("redis", marks=pytest.mark.cluster)])
 def test_sentinels_promote_the_replica_of_a_killed_primary(start_sentinels, kind):
     """What the replica had is there after it, and the Sentinels name it."""
     setup = start_sentinels(kind)

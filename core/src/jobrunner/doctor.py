@@ -51,9 +51,11 @@ async def examine(
         deep: Whether to walk through every job.
         progress: Told what is looked at.
     """
-    about, took_ms = await _reached(admin)
-    for finding in _server(about, took_ms):
-        yield finding
+    nodes, took_ms = await _reached(admin)
+    for node in nodes:
+        for finding in _server(node, took_ms):
+            where = f"{finding.about} (port {node.port})" if len(nodes) > 1 else finding.about
+            yield msgspec.structs.replace(finding, about=where)
     async for finding in _workers(admin):
         yield finding
     for stats in await admin.stats():
@@ -68,14 +70,15 @@ async def examine(
             yield finding
 
 
-async def _reached(admin: Admin) -> tuple[Server, float]:
-    about = await admin.store.run(server.info())
+async def _reached(admin: Admin) -> tuple[list[Server], float]:
+    """The server, or each node of a cluster that owns slots, and the milliseconds there and back."""
+    nodes = await admin.store.run_everywhere(server.info())
     times = []
     for _ in range(5):
         begun = time.perf_counter()
         await admin.store.run(calls.command("PING"))
         times.append((time.perf_counter() - begun) * 1000)
-    return about, sorted(times)[2]
+    return nodes, sorted(times)[2]
 
 
 def _server(about: Server, took_ms: float) -> list[Finding]:

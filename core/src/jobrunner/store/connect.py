@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from jobrunner.errors import SettingsError
 from jobrunner.store.address import Address
 
@@ -40,15 +42,16 @@ def open_store(address: Address, prefix: str = "jr") -> Store:
     Raises:
         StoreRefusedError: The embedded server cannot be had on this machine.
     """
-    from jobrunner.store.link import ClientLink, ConnectionLink  # noqa: PLC0415 - see the module's first lines
+    from jobrunner.store.link import ConnectionLink  # noqa: PLC0415 - see the module's first lines
     from jobrunner.store.store import Store  # noqa: PLC0415
 
     if address.kind == "cluster":
-        from redis.asyncio.cluster import ClusterNode, RedisCluster  # noqa: PLC0415
+        from jobrunner.store.cluster_link import ClusterLink  # noqa: PLC0415
 
-        nodes = [ClusterNode(host, port) for host, port in address.hosts]
-        cluster = RedisCluster(startup_nodes=nodes, **_cluster_options(address))  # type: ignore[arg-type]  # as named there
-        return Store(ClientLink(cluster.execute_command, cluster.aclose), prefix)
+        _tls(address)  # what is wrong with it is told now, as for other servers
+        return Store(
+            ClusterLink(address.hosts, lambda node: ConnectionLink(_maker(_one(address, node)))), prefix
+        )
     if address.kind == "embedded":
         folder = _EmbeddedFolder(Path(address.path))
         return Store(ConnectionLink(_embedded_maker(folder)), prefix, release=folder.release)
@@ -67,14 +70,17 @@ def open_sync_store(address: Address, prefix: str = "jr", timeout: float = SYNC_
         StoreRefusedError: The embedded server cannot be had on this machine.
     """
     from jobrunner.store.store import SyncStore  # noqa: PLC0415
-    from jobrunner.store.sync_link import SyncClientLink, SyncConnectionLink  # noqa: PLC0415
+    from jobrunner.store.sync_link import SyncConnectionLink  # noqa: PLC0415
 
     if address.kind == "cluster":
-        from redis.cluster import ClusterNode, RedisCluster  # noqa: PLC0415
+        from jobrunner.store.sync_cluster_link import SyncClusterLink  # noqa: PLC0415
 
-        nodes = [ClusterNode(host, port) for host, port in address.hosts]
-        cluster = RedisCluster(startup_nodes=nodes, socket_timeout=timeout, **_cluster_options(address))  # type: ignore[arg-type]
-        return SyncStore(SyncClientLink(cluster.execute_command, cluster.close), prefix)
+        _tls(address)
+
+        def connect(node: tuple[str, int]) -> SyncConnectionLink:
+            return SyncConnectionLink(_sync_maker(_one(address, node), timeout))
+
+        return SyncStore(SyncClusterLink(address.hosts, connect), prefix)
     if address.kind == "embedded":
         folder = _EmbeddedFolder(Path(address.path))
 
@@ -235,10 +241,9 @@ def _sentinel(address: Address) -> dict[str, object]:
     return options | ({"ssl": True} | _tls(address) if address.tls else {})
 
 
-def _cluster_options(address: Address) -> dict[str, object]:
-    options = {key: value for key, value in _login(address).items() if key not in ("db", "driver_info")}
-    options |= {"socket_connect_timeout": CONNECT_S}
-    return options | ({"ssl": True} | _tls(address) if address.tls else {})
+def _one(address: Address, node: tuple[str, int]) -> Address:
+    """One node of a cluster as a server of its own."""
+    return msgspec.structs.replace(address, kind="tcp", hosts=(node,))
 
 
 def _keepalive() -> dict[int, int]:

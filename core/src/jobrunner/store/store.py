@@ -105,6 +105,18 @@ class Store(_Base):
             answers.append(call.parse(reply))
         return answers
 
+    async def run_everywhere(self, call: Call[T]) -> list[T]:
+        """Run a plain command without keys on every primary: one answer, or one a node of a cluster.
+
+        Raises:
+            StoreError: One of them failed.
+        """
+        try:
+            replies = await self.link.send_everywhere(self._command(call))
+        except driver.ResponseError as error:
+            raise await self._answered(error, call) from error
+        return [call.parse(reply) for reply in replies]
+
     async def close(self) -> None:
         """Close the link."""
         await self.link.close()
