@@ -8,17 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
-from jobrunner.drafting import Draft, Options, Payload
+from jobrunner.drafting import Draft, Durability, Options, Payload
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import JobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, batches
+from jobrunner.producing import RESEND_S, BatchError, Producer, batches, confirmed
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -77,6 +77,7 @@ class Client(Producer):
         job_id: str | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        durability: Durability | None = None,
     ) -> JobHandle:
         """Enqueue one job.
 
@@ -89,6 +90,7 @@ class Client(Producer):
             job_id: Makes the call idempotent: the same id and payload again is the same job.
             tenant: Whose job it is, where the payload does not say.
             headers: Put beside the payload.
+            durability: `"replicated"` waits until a replica has the job too; what cannot be confirmed is an error.
 
         Returns:
             The job's handle; `created` is False where the job was there before.
@@ -98,10 +100,17 @@ class Client(Producer):
             ConflictError: A job of that id has another payload.
             QueueFullError: The queue is at its cap.
             UnknownQueueError: No plugin declares the queue and no worker has served it.
-            StoreError: The store did not take it, or its answer was lost for a minute.
+            OutcomeUnknownError: Its answer was lost for a minute, or no replica confirmed it; it may be there.
+            StoreError: The store did not take it.
         """
         options = Options(
-            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+            delay=delay,
+            at=at,
+            priority=priority,
+            job_id=job_id,
+            tenant=tenant,
+            headers=headers,
+            durability=durability,
         )
         return await self.enqueue_with(queue, payload, options)
 
@@ -110,7 +119,7 @@ class Client(Producer):
         if not self._book.knows(queue):
             await self._learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = await self._send([draft])
+        known = await self._send([draft], options.durability)
         return JobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
 
     async def enqueue_many(
@@ -124,6 +133,7 @@ class Client(Producer):
         job_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        durability: Durability | None = None,
     ) -> list[JobHandle]:
         """Enqueue any number of jobs, in batches that are each taken whole or not at all.
 
@@ -137,13 +147,15 @@ class Client(Producer):
             PayloadError: A payload does not fit; nothing was sent.
             BatchError: The store refused a batch; it says how many jobs went in before.
         """
-        options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
+        options = Options(
+            delay=delay, at=at, priority=priority, tenant=tenant, headers=headers, durability=durability
+        )
         if not self._book.knows(queue):
             await self._learn(queue)
         handles: list[JobHandle] = []
         for batch in batches(self._drafts(queue, payloads, options, job_ids)):
             try:
-                known = await self._send(batch)
+                known = await self._send(batch, options.durability)
             except JobrunnerError as error:
                 raise BatchError(error, len(handles)) from error
             handles += [
@@ -167,14 +179,26 @@ class Client(Producer):
         schema = await self._retried(looks.schemas(keys, queue)) if declared else None
         self._book.learn(queue, declared, schema)
 
-    async def _send(self, drafts: Sequence[Draft]) -> set[str]:
-        return self._answer(drafts, await self._retried(self._call(self.store, drafts)))
+    async def _send(self, drafts: Sequence[Draft], durability: Durability | None = None) -> set[str]:
+        call = self._call(self.store, drafts)
+        run = self._replicated(drafts[0].queue) if durability == "replicated" else self.store.run
+        return self._answer(drafts, await self._retried(call, run))
 
-    async def _retried(self, call: calls.Call[T]) -> T:
+    def _replicated(self, queue: str) -> Callable[[calls.Call[calls.Enqueued]], Awaitable[calls.Enqueued]]:
+        mark = calls.mark(self.store.keys(queue))
+
+        async def run(call: calls.Call[calls.Enqueued]) -> calls.Enqueued:
+            return confirmed(*await self.store.run_replicated(call, mark))
+
+        return run
+
+    async def _retried(
+        self, call: calls.Call[T], run: Callable[[calls.Call[T]], Awaitable[T]] | None = None
+    ) -> T:
         begun, failures = time.monotonic(), 0
         while True:
             try:
-                return await self.store.run(call)
+                return await (run or self.store.run)(call)
             except (StoreUnavailableError, OutcomeUnknownError) as error:
                 failures += 1
                 await asyncio.sleep(self._wait(error, failures, begun))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
-from jobrunner.drafting import Draft, Options, Payload
+from jobrunner.drafting import Draft, Durability, Options, Payload
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import SyncJobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, batches
+from jobrunner.producing import RESEND_S, BatchError, Producer, batches, confirmed
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -68,10 +68,17 @@ class SyncClient(Producer):
         job_id: str | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        durability: Durability | None = None,
     ) -> SyncJobHandle:
         """Enqueue one job; see `Client.enqueue`."""
         options = Options(
-            delay=delay, at=at, priority=priority, job_id=job_id, tenant=tenant, headers=headers
+            delay=delay,
+            at=at,
+            priority=priority,
+            job_id=job_id,
+            tenant=tenant,
+            headers=headers,
+            durability=durability,
         )
         return self.enqueue_with(queue, payload, options)
 
@@ -79,7 +86,7 @@ class SyncClient(Producer):
         """Enqueue one job with its options in one value; see `Client.enqueue`."""
         self.learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = self._send([draft])
+        known = self._send([draft], options.durability)
         return SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
 
     def enqueue_many(
@@ -93,12 +100,15 @@ class SyncClient(Producer):
         job_ids: Sequence[str] | None = None,
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
+        durability: Durability | None = None,
     ) -> list[SyncJobHandle]:
         """Enqueue any number of jobs; see `Client.enqueue_many`."""
-        options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
+        options = Options(
+            delay=delay, at=at, priority=priority, tenant=tenant, headers=headers, durability=durability
+        )
         self.learn(queue)
         handles: list[SyncJobHandle] = []
-        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids)):
+        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids), durability):
             handles += [
                 SyncJobHandle(self.store, draft.job.id, queue, created=draft.job.id not in known)
                 for draft in batch
@@ -136,11 +146,13 @@ class SyncClient(Producer):
         for batch, known in self._sent(drafts):
             yield len(batch) - len(known), len(batch)
 
-    def _sent(self, drafts: Sequence[Draft]) -> Iterator[tuple[list[Draft], set[str]]]:
+    def _sent(
+        self, drafts: Sequence[Draft], durability: Durability | None = None
+    ) -> Iterator[tuple[list[Draft], set[str]]]:
         done = 0
         for batch in batches(drafts):
             try:
-                known = self._send(batch)
+                known = self._send(batch, durability)
             except JobrunnerError as error:
                 raise BatchError(error, done) from error
             done += len(batch)
@@ -155,14 +167,24 @@ class SyncClient(Producer):
             raise AttributeError(name)
         return Factory(self.plugins, name, self.enqueue)
 
-    def _send(self, drafts: Sequence[Draft]) -> set[str]:
-        return self._answer(drafts, self._retried(self._call(self.store, drafts)))
+    def _send(self, drafts: Sequence[Draft], durability: Durability | None = None) -> set[str]:
+        call = self._call(self.store, drafts)
+        run = self._replicated(drafts[0].queue) if durability == "replicated" else self.store.run
+        return self._answer(drafts, self._retried(call, run))
 
-    def _retried(self, call: calls.Call[T]) -> T:
+    def _replicated(self, queue: str) -> Callable[[calls.Call[calls.Enqueued]], calls.Enqueued]:
+        mark = calls.mark(self.store.keys(queue))
+
+        def run(call: calls.Call[calls.Enqueued]) -> calls.Enqueued:
+            return confirmed(*self.store.run_replicated(call, mark))
+
+        return run
+
+    def _retried(self, call: calls.Call[T], run: Callable[[calls.Call[T]], T] | None = None) -> T:
         begun, failures = time.monotonic(), 0
         while True:
             try:
-                return self.store.run(call)
+                return (run or self.store.run)(call)
             except (StoreUnavailableError, OutcomeUnknownError) as error:
                 failures += 1
                 time.sleep(self._wait(error, failures, begun))

@@ -183,6 +183,11 @@ def enqueue(keys: QueueKeys, jobs: Sequence[NewJob], max_waiting: int = 0) -> Ca
     return _call("enqueue", keys, args, _enqueued)
 
 
+def mark(keys: QueueKeys) -> Call[object]:
+    """A write that changes nothing and is replicated all the same."""
+    return command("HINCRBY", keys["stats"], "enqueued", 0)
+
+
 def exchange(keys: QueueKeys, request: Exchange) -> Call[Exchanged]:
     """Settle a batch, line up what is due, reserve up to `want` jobs. Sent again, it answers the same."""
     args: list[object] = [

@@ -32,6 +32,9 @@ KEEPALIVE_S = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 CONNECT_S = 3.0
 """Seconds that a connection may take to be made."""
 
+ASK_S = 1.0
+"""Seconds that a Sentinel may take before the next one is asked: three of them that hang fit into a call's deadline."""
+
 SYNC_TIMEOUT_S = 8.0
 """Seconds that a blocking command may take; as `link.TIMEOUT_S`."""
 
@@ -139,6 +142,8 @@ def _maker(address: Address) -> Callable[[], Awaitable[aconnection.AbstractConne
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
 
+    from jobrunner.store.wire import pack  # noqa: PLC0415
+
     # No socket timeout: the link has a deadline of its own, and the driver's costs a task a command.
     options = _login(address) | {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_S}
     options["socket_timeout"] = None
@@ -159,16 +164,24 @@ def _maker(address: Address) -> Callable[[], Awaitable[aconnection.AbstractConne
 
         return make_tcp
 
-    from redis.asyncio.sentinel import Sentinel  # noqa: PLC0415
+    from jobrunner.store.sentinels import Sentinels, check_role  # noqa: PLC0415
+
+    sentinels, theirs = Sentinels(address.hosts, address.master), _sentinel(address) | _tls(address)
+
+    def to_sentinel(node: tuple[str, int]) -> driver.AbstractConnection:
+        return kind(host=node[0], port=node[1], retry=Retry(NoBackoff(), 0), **theirs)  # type: ignore[arg-type]
 
     async def make_by_sentinel() -> driver.AbstractConnection:
-        sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel(address))
+        node = await sentinels.primary(to_sentinel)
+        connection = kind(host=node[0], port=node[1], **tcp)  # type: ignore[arg-type]
         try:
-            found_host, found_port = await sentinel.discover_master(address.master)
-        finally:
-            for one in sentinel.sentinels:
-                await one.aclose()
-        return kind(host=found_host, port=found_port, **tcp)  # type: ignore[arg-type]
+            await connection.connect()
+            await connection.send_packed_command(pack(("ROLE",)), check_health=False)
+            check_role(await connection.read_response(disable_decoding=True), node)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
 
     return make_by_sentinel
 
@@ -177,6 +190,8 @@ def _sync_maker(address: Address, timeout: float) -> Callable[[], sconnection.Ab
     import redis.connection as driver  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
+
+    from jobrunner.store.wire import pack  # noqa: PLC0415
 
     options = _login(address) | {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_S}
     options["socket_timeout"] = timeout
@@ -189,16 +204,24 @@ def _sync_maker(address: Address, timeout: float) -> Callable[[], sconnection.Ab
         host, port = address.hosts[0]
         return lambda: kind(host=host, port=port, **tcp)  # type: ignore[arg-type]
 
-    from redis.sentinel import Sentinel  # noqa: PLC0415
+    from jobrunner.store.sentinels import Sentinels, check_role  # noqa: PLC0415
+
+    sentinels, theirs = Sentinels(address.hosts, address.master), _sentinel(address) | _tls(address)
+
+    def to_sentinel(node: tuple[str, int]) -> driver.AbstractConnection:
+        return kind(host=node[0], port=node[1], retry=Retry(NoBackoff(), 0), **theirs)  # type: ignore[arg-type]
 
     def make_by_sentinel() -> driver.AbstractConnection:
-        sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel(address))
+        node = sentinels.primary_now(to_sentinel)
+        connection = kind(host=node[0], port=node[1], **tcp)  # type: ignore[arg-type]
         try:
-            found_host, found_port = sentinel.discover_master(address.master)
-        finally:
-            for one in sentinel.sentinels:
-                one.close()
-        return kind(host=found_host, port=found_port, **tcp)  # type: ignore[arg-type]
+            connection.connect()
+            connection.send_packed_command(pack(("ROLE",)), check_health=False)
+            check_role(connection.read_response(disable_decoding=True), node)
+        except BaseException:
+            connection.disconnect()
+            raise
+        return connection
 
     return make_by_sentinel
 
@@ -233,12 +256,14 @@ def _tls(address: Address) -> dict[str, object]:
 
 
 def _sentinel(address: Address) -> dict[str, object]:
-    options: dict[str, object] = {"socket_timeout": CONNECT_S, "socket_connect_timeout": CONNECT_S}
+    # The driver's own client of Sentinels tries each of them ten times, with waits, before it asks the next one.
+    options: dict[str, object] = {"socket_timeout": ASK_S, "socket_connect_timeout": ASK_S}
+    options |= {"protocol": 2, "driver_info": None}
     if address.sentinel_username is not None:
         options["username"] = address.sentinel_username
     if address.sentinel_password is not None:
         options["password"] = address.sentinel_password
-    return options | ({"ssl": True} | _tls(address) if address.tls else {})
+    return options
 
 
 def _one(address: Address, node: tuple[str, int]) -> Address:
