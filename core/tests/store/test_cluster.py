@@ -59,6 +59,8 @@ def life(keys):
     yield calls.remove(keys, ["d"]), lambda got: got == ["d"]
     yield calls.trim(keys, State.COMPLETED, keep=0, keep_ms=-1, limit=10, own_ms=1), lambda got: got == 1
     yield calls.prune(keys, 10), lambda got: got in (0, 1)
+    yield calls.repair(keys, ["b", "ghost"], [("b", b"x")]), lambda got: got.verdicts == ["right", "right"]
+    yield calls.adjust(keys, {"waiting|t1": (7, 1)}), lambda got: got == 0
     yield calls.counts(keys), lambda got: (got.waiting, got.cancelled, got.total) == (1, 1, 2)
 
 

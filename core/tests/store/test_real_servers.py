@@ -105,6 +105,8 @@ def one_call(queue):
         "remove": calls.remove(queue.keys, ["c", "f", "p"]),
         "trim": calls.trim(queue.keys, State.COMPLETED, keep=0, keep_ms=-1, limit=10, own_ms=1000),
         "prune": calls.prune(queue.keys, 5),
+        "repair": calls.repair(queue.keys, ["wait", "ghost", "c"], [("run", b"not so")]),
+        "adjust": calls.adjust(queue.keys, {"waiting|t1": (None, 2)}),
         "counts": calls.counts(queue.keys),
     }
 

@@ -136,6 +136,13 @@ class Recovered(msgspec.Struct, frozen=True):
         return len(self.delayed) + len(self.buried) + len(self.cancelled)
 
 
+class Repaired(msgspec.Struct, frozen=True):
+    """Leases that were ended, and a verdict for each job; see `repair.lua`."""
+
+    ended: int
+    verdicts: list[str]
+
+
 class NoteLine(msgspec.Struct, frozen=True):
     """Something that a running job has to say."""
 
@@ -267,6 +274,22 @@ def prune(keys: QueueKeys, limit: int) -> Call[int]:
     return _call("prune", keys, [limit], _int)
 
 
+def repair(keys: QueueKeys, ids: Sequence[str], leases: Sequence[tuple[str, bytes]] = ()) -> Call[Repaired]:
+    """Put up to `MAX_BY_HAND` jobs back in their place, and end up to as many leases of workers that are gone."""
+    args: list[object] = [len(leases)]
+    for lease in leases:
+        args += lease
+    return _call("repair", keys, [*args, *ids], _repaired)
+
+
+def adjust(keys: QueueKeys, fields: Mapping[str, tuple[int | None, int]]) -> Call[int]:
+    """Set up to 300 fields of the tally: name -> as it was seen, as it should be. How many still were as seen."""
+    args: list[object] = []
+    for name, (seen, right) in fields.items():
+        args += (name, "" if seen is None else seen, right)
+    return _call("adjust", keys, args, _int)
+
+
 def counts(keys: QueueKeys) -> Call[Counts]:
     """Jobs by state, at one moment."""
     return _call("counts", keys, [], _counts)
@@ -362,6 +385,11 @@ def _extended(reply: object) -> Extended:
 def _recovered(reply: object) -> Recovered:
     assert isinstance(reply, list)
     return Recovered(*[_texts(part) for part in reply])
+
+
+def _repaired(reply: object) -> Repaired:
+    assert isinstance(reply, list)
+    return Repaired(_int(reply[0]), _texts(reply[1]))
 
 
 def _noted(reply: object) -> Noted:

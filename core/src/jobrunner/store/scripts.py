@@ -73,6 +73,23 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
         *("list", "jobs", "attempts", "state", "steps", "progress", "logs", "seen", "share", "tally", "wait"),
     ),
     "prune": ("seen",),
+    "repair": (
+        *(
+            "jobs",
+            "wait",
+            "later",
+            "active",
+            "lease",
+            "attempts",
+            "state",
+            "done",
+            "dead",
+            "cancelled",
+            "parked",
+        ),
+        *("share", "wake", "meta", "steps", "progress", "logs"),
+    ),
+    "adjust": ("tally",),
     "counts": ("wait", "later", "active", "done", "dead", "cancelled", "parked", "meta", "jobs"),
 }
 """Script -> its keys in order. `from` and `list` stand for a structure that the caller names."""
