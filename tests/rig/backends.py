@@ -7,8 +7,9 @@ import redis
 import redis.asyncio
 
 from rig.servers import Server
+from rig.topologies import Cluster
 
-BackendName = Literal["fakeredis", "valkey", "redis"]
+BackendName = Literal["fakeredis", "valkey", "redis", "cluster"]
 BACKENDS: tuple[BackendName, ...] = ("fakeredis", "valkey", "redis")
 
 
@@ -51,4 +52,32 @@ class RealBackend:
         return self.server.async_client()
 
 
-Backend = FakeBackend | RealBackend
+class ClusterBackend:
+    """A cluster that several tests use in turn, emptied before each; its clients speak to one queue's node."""
+
+    name: BackendName = "cluster"
+
+    def __init__(self, cluster: Cluster, tag: str = "q") -> None:
+        self.cluster = cluster
+        self._tag = tag
+
+    @property
+    def url(self) -> str:
+        """The cluster's address."""
+        return self.cluster.url
+
+    @property
+    def node(self) -> Server:
+        """The node of the queue."""
+        return self.cluster.owner(self.cluster.slot(f"{{{self._tag}}}"))
+
+    def client(self) -> redis.Redis:
+        """Make a blocking client of the queue's node, closed with it."""
+        return self.node.client()
+
+    def async_client(self) -> redis.asyncio.Redis:
+        """Make an asyncio client of the queue's node; the caller closes it."""
+        return self.node.async_client()
+
+
+Backend = FakeBackend | RealBackend | ClusterBackend

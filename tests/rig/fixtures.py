@@ -7,14 +7,15 @@ test; what a test breaks on purpose it starts with `start_server`.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
-from rig.backends import BACKENDS, Backend, BackendName, FakeBackend, RealBackend
+from rig.backends import BACKENDS, Backend, BackendName, ClusterBackend, FakeBackend, RealBackend
 from rig.processes import Process
 from rig.proxy import FaultProxy
 from rig.servers import KINDS, Kind, Server, ServerMissingError, ServerOptions, find_binary, missing_servers
+from rig.topologies import Cluster, SentinelSetup
 
 
 class StartServer(Protocol):
@@ -68,12 +69,24 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         server.stop()
 
 
-@pytest.fixture(params=BACKENDS)
+ON_CLUSTER = pytest.param("cluster", marks=[pytest.mark.cluster, pytest.mark.xdist_group("cluster")])
+"""The parameter of what also runs on a cluster; one process does it, since each would start six servers."""
+
+
+def _emptied_cluster(request: pytest.FixtureRequest) -> ClusterBackend:
+    cluster: Cluster = request.getfixturevalue("shared_cluster")
+    cluster.empty()
+    return ClusterBackend(cluster)
+
+
+@pytest.fixture(params=[*BACKENDS, ON_CLUSTER])
 def server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]) -> Backend:
-    """Run the test on fakeredis and on each real server, empty at its start."""
+    """Run the test on fakeredis and on each real server, empty at its start; on a cluster where that is asked for."""
     name: BackendName = request.param
     if name == "fakeredis":
         return FakeBackend()
+    if name == "cluster":
+        return _emptied_cluster(request)
     real = shared_server(name)
     with real.client() as client:
         client.flushall()
@@ -81,15 +94,32 @@ def server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Serve
     return RealBackend(name, real)
 
 
-@pytest.fixture(params=KINDS)
-def real_server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]) -> Server:
-    """Run the test on each real server, empty at its start."""
+@pytest.fixture(params=[*KINDS, ON_CLUSTER])
+def real_server(
+    request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]
+) -> Server | ClusterBackend:
+    """Run the test on each real server, empty at its start; on a cluster where that is asked for."""
+    if request.param == "cluster":
+        return _emptied_cluster(request)
     kind: Kind = request.param
     real = shared_server(kind)
     with real.client() as client:
         client.flushall()
         client.script_flush()
     return real
+
+
+@pytest.fixture(params=["valkey", ON_CLUSTER])
+def store_server(
+    request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]
+) -> Server | ClusterBackend:
+    """Run the test on one kind of server, empty at its start; on a cluster where that is asked for."""
+    if request.param == "cluster":
+        return _emptied_cluster(request)
+    server = shared_server("valkey")
+    with server.client() as client:
+        client.flushall()
+    return server
 
 
 @pytest.fixture
@@ -106,6 +136,39 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
             return started.enter_context(Server(binary, folder=tmp_path / f"server-{count}", options=options))
 
         yield start
+
+
+@pytest.fixture
+def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
+    """Return a function that starts a cluster for this test alone; it takes `Cluster`'s options and a kind."""
+    with ExitStack() as started:
+
+        def start(kind: Kind = "valkey", **options: Any) -> Cluster:
+            return started.enter_context(
+                Cluster(_binary_or_skip(kind), folder=tmp_path / "cluster", **options)
+            )
+
+        yield start
+
+
+@pytest.fixture
+def start_sentinels(tmp_path: Path) -> Iterator[Callable[..., SentinelSetup]]:
+    """Return a function that starts a primary, a replica and Sentinels for this test alone."""
+    with ExitStack() as started:
+
+        def start(kind: Kind = "valkey", **options: Any) -> SentinelSetup:
+            folder = tmp_path / "sentinels"
+            return started.enter_context(SentinelSetup(_binary_or_skip(kind), folder=folder, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Start this test process's cluster of three primaries with a replica each, when the first test asks."""
+    folder = tmp_path_factory.mktemp("cluster")
+    with Cluster(_binary_or_skip("valkey"), folder=folder, replicas=1) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import msgspec
 import redis
@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from rig.certificates import Certificate
 from rig.processes import Process, ProcessError
 
 Kind = Literal["valkey", "redis"]
@@ -42,6 +43,10 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     maxmemory_policy: str = "noeviction"
     extra: tuple[str, ...] = ()
     """More of the server's arguments, such as `("--enable-debug-command", "yes")`."""
+    tls: Certificate | None = None
+    """Speak TLS, and nothing else, with this certificate."""
+    cluster: bool = False
+    """Be a node of a cluster; it has no slots and knows no other node."""
 
     def arguments(self) -> list[str]:
         """Return the server's command line without port and folder."""
@@ -50,6 +55,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
             *("--bind", "127.0.0.1", "--save", "", "--daemonize", "no"),
             *("--appendonly", "no" if self.appendonly == "no" else "yes", *fsync),
             *("--maxmemory", self.maxmemory, "--maxmemory-policy", self.maxmemory_policy),
+            *(self.tls.arguments() if self.tls else ()),
             *self.extra,
         ]
 
@@ -91,7 +97,7 @@ def missing_servers() -> dict[Kind, str]:
     return missing
 
 
-class _Port:
+class Port:
     """A loopback port that the system chose, kept from others while nobody listens on it.
 
     A killed server's port could otherwise go to any client's outgoing connection, even to the one that tries to
@@ -108,6 +114,7 @@ class _Port:
             self._holder.close()
 
     def close(self) -> None:
+        """Let others have it."""
         self._holder.close()
 
 
@@ -130,6 +137,8 @@ class Server:
         self.log = folder / "server.log"
         self._binary = binary
         self._clients: list[redis.Redis] = []
+        # A node's own port for the others is its port and 10,000 more unless it is told, which can be no port at all.
+        self._bus = Port() if self.options.cluster else None
         folder.mkdir(parents=True, exist_ok=True)
         self._port, self._process = self._start_somewhere()
 
@@ -147,7 +156,14 @@ class Server:
     @property
     def url(self) -> str:
         """The address for clients."""
+        if self.options.tls:
+            return f"rediss://127.0.0.1:{self.port}/0?ssl_ca_certs={self.options.tls.authority}"
         return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def bus_port(self) -> int:
+        """The port for the other nodes of a cluster; 0 where it is not to be in one."""
+        return self._bus.number if self._bus else 0
 
     @property
     def pid(self) -> int:
@@ -171,6 +187,7 @@ class Server:
             retry=Retry(NoBackoff(), 0),
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
+            **self._tls(),
         )
         self._clients.append(made)
         return made
@@ -187,6 +204,7 @@ class Server:
             retry=AsyncRetry(NoBackoff(), 0),
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
+            **self._tls(),
         )
 
     def kill(self) -> None:
@@ -217,10 +235,22 @@ class Server:
         self._clients.clear()
         self._process.close()
         self._port.close()
+        if self._bus:
+            self._bus.close()
 
-    def _start_somewhere(self) -> tuple[_Port, Process]:
+    def _tls(self) -> dict[str, Any]:
+        return {"ssl": True, "ssl_ca_certs": str(self.options.tls.authority)} if self.options.tls else {}
+
+    def _ports(self, port: Port) -> list[str]:
+        number = str(port.number)
+        ports = ["--port", "0", "--tls-port", number] if self.options.tls else ["--port", number]
+        if self._bus:
+            ports += ["--cluster-enabled", "yes", "--cluster-port", str(self._bus.number)]
+        return ports
+
+    def _start_somewhere(self) -> tuple[Port, Process]:
         for attempt in range(1, PORT_TRIES + 1):
-            port = _Port()
+            port = Port()
             try:
                 return port, self._start(port)
             except ProcessError as error:
@@ -230,9 +260,9 @@ class Server:
                     raise
         raise AssertionError  # the last try returns or raises
 
-    def _start(self, port: _Port) -> Process:
+    def _start(self, port: Port) -> Process:
         process = Process(
-            [self._binary, "--port", str(port.number), "--dir", self.folder, *self.options.arguments()],
+            [self._binary, *self._ports(port), "--dir", self.folder, *self.options.arguments()],
             log=self.log,
             env={"LC_ALL": "C"},
         )

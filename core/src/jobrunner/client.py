@@ -8,17 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
-from jobrunner.drafting import Draft, Options, Payload
+from jobrunner.drafting import Draft, Durability, Options, Payload
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import JobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, Room
+from jobrunner.producing import RESEND_S, BatchError, Producer, Room, confirmed
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -79,6 +79,7 @@ class Client(Producer):
         headers: Mapping[str, str] | None = None,
         unique: str | None = None,
         wait: float | None = None,
+        durability: Durability | None = None,
     ) -> JobHandle:
         """Enqueue one job.
 
@@ -94,6 +95,7 @@ class Client(Producer):
             unique: A key that is the job's until it ends; while another job of the tenant has it, this one is not taken in.
 
             wait: Seconds to wait for room where the queue is full, up to a day; None raises at once.
+            durability: `"replicated"` waits until a replica has the job too; what cannot be confirmed is an error.
 
         Returns:
             The job's handle; `created` is False where the job was there before, or another has its unique key: then it is
@@ -104,7 +106,8 @@ class Client(Producer):
             ConflictError: A job of that id has another payload.
             QueueFullError: The queue is at its cap, and no room was made in time.
             UnknownQueueError: No plugin declares the queue and no worker has served it.
-            StoreError: The store did not take it, or its answer was lost for a minute.
+            OutcomeUnknownError: Its answer was lost for a minute, or no replica confirmed it; it may be there.
+            StoreError: The store did not take it.
         """
         options = Options(
             delay=delay,
@@ -114,6 +117,7 @@ class Client(Producer):
             tenant=tenant,
             headers=headers,
             unique=unique,
+            durability=durability,
         )
         return await self.enqueue_with(queue, payload, options, wait=wait)
 
@@ -125,7 +129,7 @@ class Client(Producer):
         if not self._book.knows(queue):
             await self._learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = await self._send([draft], room)
+        known = await self._send([draft], room, options.durability)
         return self._handle(queue, draft, known)
 
     async def enqueue_many(
@@ -140,6 +144,7 @@ class Client(Producer):
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
         wait: float | None = None,
+        durability: Durability | None = None,
     ) -> list[JobHandle]:
         """Enqueue any number of jobs, in batches that are each taken whole or not at all.
 
@@ -154,13 +159,15 @@ class Client(Producer):
             BatchError: The store refused a batch; it says how many jobs went in before.
         """
         room = Room(wait)
-        options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
+        options = Options(
+            delay=delay, at=at, priority=priority, tenant=tenant, headers=headers, durability=durability
+        )
         if not self._book.knows(queue):
             await self._learn(queue)
         handles: list[JobHandle] = []
         for batch in self._batches(self._drafts(queue, payloads, options, job_ids), room):
             try:
-                known = await self._send(batch, room)
+                known = await self._send(batch, room, options.durability)
             except JobrunnerError as error:
                 raise BatchError(error, len(handles)) from error
             handles += [self._handle(queue, draft, known) for draft in batch]
@@ -185,20 +192,34 @@ class Client(Producer):
         schema = await self._retried(looks.schemas(keys, queue)) if declared else None
         self._book.learn(queue, declared, schema)
 
-    async def _send(self, drafts: Sequence[Draft], room: Room) -> dict[str, str]:
+    async def _send(
+        self, drafts: Sequence[Draft], room: Room, durability: Durability | None = None
+    ) -> dict[str, str]:
+        call = self._call(self.store, drafts)
+        run = self._replicated(drafts[0].queue) if durability == "replicated" else self.store.run
         while True:
-            answer = await self._retried(self._call(self.store, drafts))
+            answer = await self._retried(call, run)
             try:
                 return self._answer(drafts, answer)
             except QueueFullError as full:
                 pause = room.pause(full)
             await asyncio.sleep(pause)
 
-    async def _retried(self, call: calls.Call[T]) -> T:
+    def _replicated(self, queue: str) -> Callable[[calls.Call[calls.Enqueued]], Awaitable[calls.Enqueued]]:
+        mark = calls.mark(self.store.keys(queue))
+
+        async def run(call: calls.Call[calls.Enqueued]) -> calls.Enqueued:
+            return confirmed(*await self.store.run_replicated(call, mark))
+
+        return run
+
+    async def _retried(
+        self, call: calls.Call[T], run: Callable[[calls.Call[T]], Awaitable[T]] | None = None
+    ) -> T:
         begun, failures = time.monotonic(), 0
         while True:
             try:
-                return await self.store.run(call)
+                return await (run or self.store.run)(call)
             except (StoreUnavailableError, OutcomeUnknownError) as error:
                 failures += 1
                 await asyncio.sleep(self._wait(error, failures, begun))

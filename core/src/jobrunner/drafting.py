@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +21,9 @@ from jobrunner.queue import Queue
 from jobrunner.record import encode_record
 from jobrunner.sealing import Keyring, binding
 from jobrunner.store.calls import NewJob
+
+Durability: TypeAlias = Literal["replicated"]
+"""What a producer waits for beyond the primary's answer: that a replica has the job too."""
 
 Payload = msgspec.Struct | Mapping[str, object]
 
@@ -47,6 +51,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str | None = None
     headers: Mapping[str, str] | None = None
     unique: str | None = None
+    durability: Durability | None = None
     parent_tenant: str = ""
     """The tenant of the job that enqueues this one; it holds where neither payload nor producer names one."""
 
@@ -86,6 +91,9 @@ class Drafter:
         headers: Mapping[str, str] | None = None,
         keyring: Keyring | None = None,
     ) -> None:
+        if options.durability not in (None, "replicated"):
+            problem = f"durability is None or 'replicated', not {options.durability!r:.40}"
+            raise PayloadError(declared.name, "", problem)
         self._declared = declared
         self._keyring = keyring
         self._ids = JobIds()

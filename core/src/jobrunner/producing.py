@@ -143,6 +143,20 @@ class Producer:
         return 0.0 if failures == 1 and isinstance(error, OutcomeUnknownError) else reconnect_delay(failures)
 
 
+def confirmed(answer: Enqueued, copies: int) -> Enqueued:
+    """An answer whose writes a replica has.
+
+    Raises:
+        OutcomeUnknownError: None has confirmed them in time.
+    """
+    if answer.status == "ok" and not copies:
+        raise OutcomeUnknownError(
+            "unknown whether the job would survive its primary: no replica confirmed it in time; the primary has it, "
+            "and sending it again with the same job id is safe"
+        )
+    return answer
+
+
 def batches(drafts: Sequence[Draft], most: int = MAX_ENQUEUE) -> Iterable[list[Draft]]:
     """Cut a list into batches that the store takes: by number, `most` or `MAX_ENQUEUE`, and by bytes."""
     most = min(most, MAX_ENQUEUE)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
-from jobrunner.drafting import Draft, Options, Payload
+from jobrunner.drafting import Draft, Durability, Options, Payload
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import SyncJobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, Room
+from jobrunner.producing import RESEND_S, BatchError, Producer, Room, confirmed
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -70,6 +70,7 @@ class SyncClient(Producer):
         headers: Mapping[str, str] | None = None,
         unique: str | None = None,
         wait: float | None = None,
+        durability: Durability | None = None,
     ) -> SyncJobHandle:
         """Enqueue one job; see `Client.enqueue`."""
         options = Options(
@@ -80,6 +81,7 @@ class SyncClient(Producer):
             tenant=tenant,
             headers=headers,
             unique=unique,
+            durability=durability,
         )
         return self.enqueue_with(queue, payload, options, wait=wait)
 
@@ -90,7 +92,7 @@ class SyncClient(Producer):
         room = Room(wait)
         self.learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = self._send([draft], room)
+        known = self._send([draft], room, options.durability)
         return self._handle(queue, draft, known)
 
     def enqueue_many(
@@ -105,13 +107,16 @@ class SyncClient(Producer):
         tenant: str | None = None,
         headers: Mapping[str, str] | None = None,
         wait: float | None = None,
+        durability: Durability | None = None,
     ) -> list[SyncJobHandle]:
         """Enqueue any number of jobs; see `Client.enqueue_many`."""
         room = Room(wait)
-        options = Options(delay=delay, at=at, priority=priority, tenant=tenant, headers=headers)
+        options = Options(
+            delay=delay, at=at, priority=priority, tenant=tenant, headers=headers, durability=durability
+        )
         self.learn(queue)
         handles: list[SyncJobHandle] = []
-        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids), room):
+        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids), room, durability):
             handles += [self._handle(queue, draft, known) for draft in batch]
         return handles
 
@@ -146,11 +151,13 @@ class SyncClient(Producer):
         for batch, known in self._sent(drafts, Room(wait)):
             yield len(batch) - len(known), len(batch)
 
-    def _sent(self, drafts: Sequence[Draft], room: Room) -> Iterator[tuple[list[Draft], dict[str, str]]]:
+    def _sent(
+        self, drafts: Sequence[Draft], room: Room, durability: Durability | None = None
+    ) -> Iterator[tuple[list[Draft], dict[str, str]]]:
         done = 0
         for batch in self._batches(drafts, room):
             try:
-                known = self._send(batch, room)
+                known = self._send(batch, room, durability)
             except JobrunnerError as error:
                 raise BatchError(error, done) from error
             done += len(batch)
@@ -169,20 +176,32 @@ class SyncClient(Producer):
             raise AttributeError(name)
         return Factory(self.plugins, name, self.enqueue)
 
-    def _send(self, drafts: Sequence[Draft], room: Room) -> dict[str, str]:
+    def _send(
+        self, drafts: Sequence[Draft], room: Room, durability: Durability | None = None
+    ) -> dict[str, str]:
+        call = self._call(self.store, drafts)
+        run = self._replicated(drafts[0].queue) if durability == "replicated" else self.store.run
         while True:
-            answer = self._retried(self._call(self.store, drafts))
+            answer = self._retried(call, run)
             try:
                 return self._answer(drafts, answer)
             except QueueFullError as full:
                 pause = room.pause(full)
             time.sleep(pause)
 
-    def _retried(self, call: calls.Call[T]) -> T:
+    def _replicated(self, queue: str) -> Callable[[calls.Call[calls.Enqueued]], calls.Enqueued]:
+        mark = calls.mark(self.store.keys(queue))
+
+        def run(call: calls.Call[calls.Enqueued]) -> calls.Enqueued:
+            return confirmed(*self.store.run_replicated(call, mark))
+
+        return run
+
+    def _retried(self, call: calls.Call[T], run: Callable[[calls.Call[T]], T] | None = None) -> T:
         begun, failures = time.monotonic(), 0
         while True:
             try:
-                return self.store.run(call)
+                return (run or self.store.run)(call)
             except (StoreUnavailableError, OutcomeUnknownError) as error:
                 failures += 1
                 time.sleep(self._wait(error, failures, begun))

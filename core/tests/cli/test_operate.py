@@ -330,3 +330,40 @@ def at_terminal(desk, columns, *words):
     os.close(ours)
     assert process.returncode == 0
     return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()]
+
+
+def test_doctor_prints_the_users_of_a_store_without_reaching_it(desk):
+    """Whoever needs them may not be let in yet, and a fresh password is better than one to be changed."""
+    there = {"REDIS_URL": "redis+cluster://127.0.0.1:1,127.0.0.1:2", "JOBRUNNER_PREFIX": "mine"}
+    done, again = desk.run("doctor", "--acl", **there), desk.run("doctor", "--acl", "--json", **there)
+    lines = done.out.splitlines()
+    assert [line.split()[2] for line in lines] == ["mine-worker", "mine-producer", "mine-operator"]
+    assert all(line.startswith("ACL SETUSER mine-") and "+cluster|slots" in line for line in lines)
+    assert "~mine:{*}:* " in lines[0]
+    assert "~mine:{*}:jobs " in lines[1]
+    assert "~mine:{*}:* " not in lines[1]
+    assert (done.status, again.status) == (0, 0)
+    assert [user["role"] for user in again.json] == ["worker", "producer", "operator"]
+    assert again.json[0]["command"] != lines[0], "a password is used once"
+
+
+def test_doctor_puts_back_what_was_planted_and_says_what_it_did(desk, store_server):
+    """Finding it is half of the work at three in the morning."""
+    client = store_server.client()
+    job_id = desk.enqueue()
+    client.zrem("jr:{parcel.deliver}:wait", job_id)
+    client.zadd("jr:{parcel.deliver}:wait", {"ghost": 1})
+
+    done = desk.run("doctor", "--fix", "--json")
+    again = desk.run("doctor", "--fix")
+    refused = desk.run("doctor", "--fix", "--quick")
+
+    fixed = [finding["text"] for finding in done.json if finding["level"] == "fixed"]
+    assert any(f"in line again: 1 ({job_id})" in text for text in fixed), fixed
+    assert any("is gone: 1 (ghost)" in text for text in fixed), fixed
+    assert any("every job is in its place" in finding["text"] for finding in done.json)
+    assert not [finding for finding in done.json if finding["level"] == "error"]
+    assert "fixed" not in again.out
+    assert "leave out --quick" in refused.error
+    desk.burst()
+    assert desk.run("jobs", "show", "parcel.deliver", job_id, "--json").json["state"] == "completed"

@@ -91,13 +91,11 @@ class Bed:
 
 
 @pytest.fixture
-async def bed(shared_server):
-    server = shared_server("valkey")
-    server.client().flushall()
+async def bed(store_server):
     made = []
 
     def make(*queues, **more):
-        made.append(Bed(server.url, list(queues), **more))
+        made.append(Bed(store_server.url, list(queues), **more))
         return made[-1]
 
     yield make

@@ -7,12 +7,16 @@ from jobrunner.model import State
 from jobrunner.names import new_nonce
 from jobrunner.record import decode_counts, decode_journal, encode_record
 from jobrunner.store import calls
+from jobrunner.store.address import parse_url
 from jobrunner.store.calls import Exchange, NewJob, NoteLine, Settlement
+from jobrunner.store.connect import open_sync_store
 from jobrunner.store.keys import LISTS, PERMANENT
 from jobrunner.store.store import SyncStore
 from jobrunner.store.sync_link import SyncClientLink
 
-CLOCK = "{call('GET', 'clock:s'), call('GET', 'clock:us')}"
+CLOCK = "{call('GET', '{q}clock:s'), call('GET', '{q}clock:us')}"
+"""Beside the queue's keys, in the same slot of a cluster."""
+
 LEASE = 1000
 START_MS = 1_800_000_000_000
 
@@ -22,8 +26,7 @@ class Bench:
 
     def __init__(self, server, *, clock=CLOCK):
         self.redis = server.client()
-        sender = server.client()
-        self.store = SyncStore(SyncClientLink(execute(sender), sender.close), clock=clock)
+        self.store = SyncStore(link_to(server), clock=clock)
         self.keys = self.store.keys("q")
         self.now = START_MS
         self.serials = {}
@@ -34,7 +37,7 @@ class Bench:
 
     def tick(self, ms):
         self.now += ms
-        self.redis.mset({"clock:s": self.now // 1000, "clock:us": self.now % 1000 * 1000})
+        self.redis.mset({"{q}clock:s": self.now // 1000, "{q}clock:us": self.now % 1000 * 1000})
 
     def lapse(self):
         """Let every lease run out while somebody calls often enough, so that no outage is seen."""
@@ -170,6 +173,14 @@ class Bench:
             }[kind]
             found[key.decode()] = read()
         return found
+
+
+def link_to(server):
+    """A way to a server by a client of the driver; to a cluster by the link that producers have."""
+    if getattr(server, "name", "") == "cluster":
+        return open_sync_store(parse_url(server.url)).link
+    sender = server.client()
+    return SyncClientLink(execute(sender), sender.close)
 
 
 def execute(client):

@@ -1,4 +1,4 @@
-"""A cluster of one node: it checks every key's slot, and answers to a driver that finds its own way."""
+"""Clusters: of one node, which checks every key's slot; of three, whose slots move while commands are under way."""
 
 import asyncio
 import random
@@ -7,7 +7,7 @@ import time
 import pytest
 from rig.servers import ServerOptions
 
-from jobrunner.errors import OutcomeUnknownError, StoreUnavailableError
+from jobrunner.errors import OutcomeUnknownError, SettingsError, StoreRefusedError, StoreUnavailableError
 from jobrunner.names import new_nonce
 from jobrunner.store import calls
 from jobrunner.store.address import parse_url
@@ -23,7 +23,7 @@ SLOTS = 16_384
 @pytest.fixture
 def cluster(start_server):
     """The address of a cluster whose one node has all slots."""
-    server = start_server(options=ServerOptions(extra=("--cluster-enabled", "yes")))
+    server = start_server(options=ServerOptions(cluster=True))
     client = server.client()
     client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
     until = time.monotonic() + 20
@@ -59,6 +59,8 @@ def life(keys):
     yield calls.remove(keys, ["d"]), lambda got: got == ["d"]
     yield calls.trim(keys, State.COMPLETED, keep=0, keep_ms=-1, limit=10, own_ms=1), lambda got: got == 1
     yield calls.prune(keys, 10), lambda got: got in (0, 1)
+    yield calls.repair(keys, ["b", "ghost"], [("b", b"x")]), lambda got: got.verdicts == ["right", "right"]
+    yield calls.adjust(keys, {"waiting|t1": (7, 1)}), lambda got: got == 0
     yield calls.counts(keys), lambda got: (got.waiting, got.cancelled, got.total) == (1, 1, 2)
 
 
@@ -97,3 +99,156 @@ async def test_cancelled_command_never_leaves_its_reply_for_another_in_a_cluster
     assert wrong == []
     assert 0 < given_up < 1000
     await store.close()
+
+
+# ---- three nodes -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(start_cluster):
+    """A cluster of three primaries, and a store of each kind that knows only the first node."""
+    cluster = start_cluster()
+    return cluster, parse_url(f"redis+cluster://127.0.0.1:{cluster.nodes[0].port}")
+
+
+def names_by_node(cluster, store, number=40):
+    """A queue's name for each node."""
+    found = {}
+    for k in range(number):
+        found.setdefault(cluster.owner(cluster.slot(store.keys(f"q{k}")["jobs"])).port, f"q{k}")
+    return found
+
+
+async def test_queues_spread_over_the_nodes_and_the_fleet_is_found_from_anywhere(three):
+    """One queue is one node's work; a cluster is only worth its nodes where queues are on different ones."""
+    cluster, address = three
+    store, blocking = open_store(address), open_sync_store(address)
+    names = names_by_node(cluster, store)
+    assert len(names) == 3
+    for name in names.values():
+        await store.run(calls.enqueue(store.keys(name), [job("a")]))
+        blocking.run(calls.enqueue(store.keys(name), [job("b")]))
+    for node in cluster.nodes:
+        assert node.client().hkeys(store.keys(names[node.port])["jobs"]) == [b"a", b"b"]
+
+    mixed = [calls.command("HGET", store.keys(name)["jobs"], "a") for name in names.values()]
+    mixed += [calls.command("HSET", store.fleet.queues, "x", "1"), *mixed]
+    assert [one is not None for one in await store.run_many(mixed)] == [True] * 7
+    assert len(await store.run_everywhere(calls.command("PING"))) == 3
+    assert blocking.run_many(mixed)[0] == (await store.run_many(mixed))[0]
+    await store.close()
+    blocking.close()
+
+
+async def test_moved_slot_is_followed_and_remembered(three):
+    """A redirection says that nothing happened: it is nobody's error, and the next command goes there at once."""
+    cluster, address = three
+    store, blocking = open_store(address), open_sync_store(address)
+    keys = store.keys("q")
+    await store.run(calls.enqueue(keys, [job("a")]))
+    blocking.run(calls.counts(keys))
+    slot = cluster.slot(keys["jobs"])
+    source = cluster.owner(slot)
+    target = next(node for node in cluster.nodes if node is not source)
+
+    cluster.move_slot(slot, to=target, step=10)
+
+    assert (await store.run(calls.counts(keys))).waiting == 1
+    assert blocking.run(calls.counts(keys)).waiting == 1
+    assert (await store.run_many([calls.command("HLEN", keys["jobs"])])) == [1]
+    await store.run(calls.counts(keys))
+    before = moved(source)
+    for _ in range(5):
+        await store.run(calls.counts(keys))
+        blocking.run(calls.counts(keys))
+    assert moved(source) == before, "it was asked again"
+    await store.close()
+    blocking.close()
+
+
+def moved(node):
+    """How often a node sent somebody elsewhere."""
+    return int(node.client().info("errorstats").get("errorstat_MOVED", {}).get("count", 0))
+
+
+@pytest.mark.cluster
+async def test_slot_that_is_half_moved_answers_reads_and_asks_scripts_to_wait(three):
+    """While a queue's keys are on two nodes a script cannot run: it is told to try again, and nothing has happened."""
+    cluster, address = three
+    store, blocking = open_store(address), open_sync_store(address)
+    keys = store.keys("q")
+    await store.run(calls.enqueue(keys, [job("a"), job("b", when="60000")]))
+    target = next(node for node in cluster.nodes if node is not cluster.owner(cluster.slot(keys["jobs"])))
+    read, seen, steps = calls.command("HGET", keys["jobs"], "a"), set(), 0
+
+    def look():
+        nonlocal steps
+        steps += 1
+        seen.add(blocking.run(read) is not None)
+        with pytest.raises(StoreUnavailableError, match="Multiple keys"):
+            blocking.run(calls.enqueue(keys, [job("c")]))
+
+    cluster.move_slot(cluster.slot(keys["jobs"]), to=target, between=look)
+
+    assert steps >= 5
+    assert seen == {True}, "a record was not found, on whichever node it was"
+    counts = await store.run(calls.counts(keys))
+    assert (counts.waiting, counts.delayed, counts.total) == (1, 1, 2), "what was refused did not happen"
+    await store.close()
+    blocking.close()
+
+
+@pytest.mark.cluster
+async def test_slot_that_nobody_serves_says_so_and_the_rest_goes_on(three):
+    """A cluster that lost a node still serves the queues of the others, where it is set up so."""
+    cluster, address = three
+    store, blocking = open_store(address), open_sync_store(address)
+    for node in cluster.nodes:
+        node.client().config_set("cluster-require-full-coverage", "no")
+    names = names_by_node(cluster, store)
+    for name in names.values():
+        await store.run(calls.counts(store.keys(name)))
+        blocking.run(calls.counts(store.keys(name)))
+    dead = cluster.nodes[2]
+    dead.kill()
+
+    for _ in range(3):
+        for name in (names[cluster.nodes[0].port], names[cluster.nodes[1].port]):
+            await again(lambda name=name: store.run(calls.counts(store.keys(name))))
+        with pytest.raises((StoreUnavailableError, OutcomeUnknownError)):
+            await store.run(calls.counts(store.keys(names[dead.port])))
+        with pytest.raises((StoreUnavailableError, OutcomeUnknownError)):
+            blocking.run(calls.counts(store.keys(names[dead.port])))
+    dead.restart()
+    assert (await again(lambda: store.run(calls.counts(store.keys(names[dead.port]))))).total == 0
+    await store.close()
+    blocking.close()
+
+
+async def again(call):
+    """As clients do."""
+    for _ in range(300):
+        try:
+            return await call()
+        except (OutcomeUnknownError, StoreUnavailableError):
+            await asyncio.sleep(0.05)
+    raise AssertionError("it did not come back")
+
+
+async def test_server_that_is_no_cluster_is_refused_in_one_line(start_server):
+    """Somebody wrote redis+cluster:// for a single server."""
+    server = start_server("valkey")
+    url = server.url.replace("redis://", "redis+cluster://").removesuffix("/0")
+    store, blocking = open_store(parse_url(url)), open_sync_store(parse_url(url))
+    with pytest.raises(StoreRefusedError, match="redis://"):
+        await store.run(calls.counts(store.keys("q")))
+    with pytest.raises(StoreRefusedError, match="redis://"):
+        blocking.run(calls.counts(store.keys("q")))
+    await store.close()
+    blocking.close()
+
+
+def test_certificate_of_a_cluster_that_is_not_there_is_named_at_once(tmp_path):
+    """As for a single server: before anything is sent."""
+    with pytest.raises(SettingsError, match="ssl_ca_certs"):
+        open_store(parse_url(f"rediss+cluster://127.0.0.1:1?ssl_ca_certs={tmp_path}/gone.pem"))

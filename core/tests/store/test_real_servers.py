@@ -107,6 +107,8 @@ def one_call(queue):
         "prune": calls.prune(queue.keys, 5),
         "limit": calls.limit(queue.keys, {"pause:t1": 1}),
         "turn": calls.turn(queue.keys),
+        "repair": calls.repair(queue.keys, ["wait", "ghost", "c"], [("run", b"not so")]),
+        "adjust": calls.adjust(queue.keys, {"waiting|t1": (None, 2)}),
         "counts": calls.counts(queue.keys),
     }
 

@@ -7,6 +7,7 @@ import json
 
 import msgspec
 import pytest
+import redis
 
 from jobrunner import Client, Job, Queue, RetryPolicy, hookimpl
 from jobrunner.admin import Admin
@@ -129,11 +130,18 @@ class Shop:
 
 
 @pytest.fixture
-def store_url(shared_server):
+def store_url(store_server):
     """One kind of server is enough: the scripts are tested on all of them elsewhere."""
-    server = shared_server("valkey")
-    server.client().flushall()
-    return server.url
+    return store_server.url
+
+
+def raw_client(url):
+    """A client of the driver for looking into the store, or planting something there."""
+    address = parse_url(url)
+    if address.kind == "cluster":
+        host, port = address.hosts[0]
+        return redis.RedisCluster(host=host, port=port)
+    return redis.Redis.from_url(url)
 
 
 @pytest.fixture

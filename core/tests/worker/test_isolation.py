@@ -6,7 +6,6 @@ from typing import Annotated
 
 import msgspec
 import pytest
-import redis
 
 from jobrunner import Client, Discard, JobFailedError, PluginError, Queue, Retry, Secret, Snooze, hookimpl
 from jobrunner.discovery import Found
@@ -24,6 +23,8 @@ from jobrunner.settings import Settings
 from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_store
 from jobrunner.worker.worker import Worker, WorkerOptions
+
+from .conftest import raw_client
 
 SECRET = 'open "sesame" ö'
 
@@ -80,7 +81,7 @@ async def test_secret_of_a_payload_is_nowhere_but_in_the_payload(at_work, one_qu
             repr(await running.look(handle)),
             repr(await running.admin.logs("task.do", handle.id)),
         ]
-        with contextlib.closing(redis.Redis.from_url(store_url)) as client:
+        with contextlib.closing(raw_client(store_url)) as client:
             keys = [f"jr:{{task.do}}:{part}" for part in ("state", "steps", "progress", "logs")]
             seen += [value.decode() for key in keys for value in client.hvals(key)]
         for text in seen:
@@ -145,7 +146,7 @@ async def test_observer_that_raises_changes_no_outcome(at_work, one_queue, store
 async def test_odd_record_fails_its_job_and_no_other(at_work, one_queue, store_url, record, said):
     """Whatever lies in the store, the worker goes on."""
     async with at_work(one_queue()) as running:
-        with contextlib.closing(redis.Redis.from_url(store_url)) as client:
+        with contextlib.closing(raw_client(store_url)) as client:
             if record is not None:
                 client.hset("jr:{task.do}:jobs", "odd", record)
             client.zadd("jr:{task.do}:wait", {"odd": 0})
@@ -167,7 +168,7 @@ async def test_upgrade_that_raises_is_an_error_of_the_job(at_work, one_queue, st
         return {"number": payload["count"]}
 
     async with at_work(one_queue(version=2, upgrades={1: upgrade})) as running:
-        with contextlib.closing(redis.Redis.from_url(store_url)) as client:
+        with contextlib.closing(raw_client(store_url)) as client:
             for name, version in (("old", 1), ("new", 3)):
                 client.hset("jr:{task.do}:jobs", name, f'[1,0,"t1",{version},{{"number":1}}]')
                 client.zadd("jr:{task.do}:wait", {name: 0})

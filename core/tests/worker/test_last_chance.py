@@ -5,10 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
-import redis
 
 from jobrunner.events import JobBuried, JobCancelled, JobSnoozed
 from jobrunner.worker import children
+
+from .conftest import raw_client
 
 FILE = Path(__file__).with_name("process_tasks.py")
 
@@ -19,7 +20,7 @@ def suspected(store_url):
 
     async def enqueue(running, queue="task.tell", *, crashes=2, number=1, **payload):
         handles = [await running.enqueue(queue, delay=3600, **payload) for _ in range(number)]
-        with contextlib.closing(redis.Redis.from_url(store_url)) as client:
+        with contextlib.closing(raw_client(store_url)) as client:
             for handle in handles:
                 client.hset(f"jr:{{{queue}}}:attempts", handle.id, f"{crashes} 0 {crashes}")
         await running.admin.promote(queue, [handle.id for handle in handles])

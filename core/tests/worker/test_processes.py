@@ -7,10 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
-import redis
 
 from jobrunner import JobCancelledError
 from jobrunner.events import JobCancelled, JobFailed, JobLeaseLost, JobSnoozed
+
+from .conftest import raw_client
 
 FILE = Path(__file__).with_name("process_tasks.py")
 
@@ -97,7 +98,7 @@ async def test_snoozes_of_a_process_handler_have_their_end_too(in_processes):
 async def test_odd_record_fails_its_job_before_any_process_has_it(in_processes, store_url):
     """What cannot be read now cannot be read at the next attempt."""
     async with in_processes() as running:
-        with contextlib.closing(redis.Redis.from_url(store_url)) as client:
+        with contextlib.closing(raw_client(store_url)) as client:
             client.hset("jr:{task.do}:jobs", "odd", b"not json at all")
             client.zadd("jr:{task.do}:wait", {"odd": 0})
             client.lpush("jr:{task.do}:wake", 1)

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 
 import pytest
-import redis
 
 from jobrunner import RetryPolicy
 from jobrunner.events import JobCompleted, JobReleased, JobStarted
 from jobrunner.worker import consumer
+
+from .conftest import raw_client
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ async def test_worker_whose_number_was_taken_settles_what_it_has_all_the_same(at
     async with at_work(one_queue(hold)) as running:
         first = await running.enqueue(number=1)
         await running.until(JobStarted)
-        with contextlib.closing(redis.Redis.from_url(store_url)) as client:
+        with contextlib.closing(raw_client(store_url)) as client:
             client.hset(f"jr:{{task.do}}:memory:{running.worker.id}", "serial", 60)
         gate.set()
         second = await running.enqueue(number=2)

@@ -152,6 +152,13 @@ class Recovered(msgspec.Struct, frozen=True):
         return len(self.delayed) + len(self.buried) + len(self.cancelled)
 
 
+class Repaired(msgspec.Struct, frozen=True):
+    """Leases that were ended, and a verdict for each job; see `repair.lua`."""
+
+    ended: int
+    verdicts: list[str]
+
+
 class NoteLine(msgspec.Struct, frozen=True):
     """Something that a running job has to say."""
 
@@ -217,6 +224,11 @@ def enqueue(
     for job in jobs:
         args += (job.id, job.when, job.record)
     return _call("enqueue", keys, args, _enqueued)
+
+
+def mark(keys: QueueKeys) -> Call[object]:
+    """A write that changes nothing and is replicated all the same."""
+    return command("HINCRBY", keys["stats"], "enqueued", 0)
 
 
 def exchange(keys: QueueKeys, request: Exchange) -> Call[Exchanged]:
@@ -297,6 +309,29 @@ def trim(
 def prune(keys: QueueKeys, limit: int) -> Call[int]:
     """Forget ids that were remembered long enough, and full buckets, up to `limit` (1,000) each; how many were."""
     return _call("prune", keys, [limit], _int)
+
+
+def repair(
+    keys: QueueKeys,
+    ids: Sequence[str],
+    leases: Sequence[tuple[str, bytes]] = (),
+    held: Sequence[bytes] = (),
+) -> Call[Repaired]:
+    """Put up to `MAX_BY_HAND` jobs back in their place, end up to as many leases of workers that are gone, and drop up to
+    as many entries of `held` that stand for no parked job.
+    """
+    args: list[object] = [len(leases)]
+    for lease in leases:
+        args += lease
+    return _call("repair", keys, [*args, len(held), *held, *ids], _repaired)
+
+
+def adjust(keys: QueueKeys, fields: Mapping[str, tuple[int | None, int]]) -> Call[int]:
+    """Set up to 300 fields of the tally: name -> as it was seen, as it should be. How many still were as seen."""
+    args: list[object] = []
+    for name, (seen, right) in fields.items():
+        args += (name, "" if seen is None else seen, right)
+    return _call("adjust", keys, args, _int)
 
 
 def counts(keys: QueueKeys) -> Call[Counts]:
@@ -420,6 +455,11 @@ def _extended(reply: object) -> Extended:
 def _recovered(reply: object) -> Recovered:
     assert isinstance(reply, list)
     return Recovered(*[_texts(part) for part in reply])
+
+
+def _repaired(reply: object) -> Repaired:
+    assert isinstance(reply, list)
+    return Repaired(_int(reply[0]), _texts(reply[1]))
 
 
 def _noted(reply: object) -> Noted:

@@ -7,12 +7,16 @@ alone takes longer than most commands of the command line.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from jobrunner.errors import SettingsError
 from jobrunner.store.address import Address
 
 if TYPE_CHECKING:
@@ -28,6 +32,9 @@ KEEPALIVE_S = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 CONNECT_S = 3.0
 """Seconds that a connection may take to be made."""
 
+ASK_S = 1.0
+"""Seconds that a Sentinel may take before the next one is asked: three of them that hang fit into a call's deadline."""
+
 SYNC_TIMEOUT_S = 8.0
 """Seconds that a blocking command may take; as `link.TIMEOUT_S`."""
 
@@ -38,15 +45,16 @@ def open_store(address: Address, prefix: str = "jr") -> Store:
     Raises:
         StoreRefusedError: The embedded server cannot be had on this machine.
     """
-    from jobrunner.store.link import ClientLink, ConnectionLink  # noqa: PLC0415 - see the module's first lines
+    from jobrunner.store.link import ConnectionLink  # noqa: PLC0415 - see the module's first lines
     from jobrunner.store.store import Store  # noqa: PLC0415
 
     if address.kind == "cluster":
-        from redis.asyncio.cluster import ClusterNode, RedisCluster  # noqa: PLC0415
+        from jobrunner.store.cluster_link import ClusterLink  # noqa: PLC0415
 
-        nodes = [ClusterNode(host, port) for host, port in address.hosts]
-        cluster = RedisCluster(startup_nodes=nodes, **_cluster_options(address))  # type: ignore[arg-type]  # as named there
-        return Store(ClientLink(cluster.execute_command, cluster.aclose), prefix)
+        _tls(address)  # what is wrong with it is told now, as for other servers
+        return Store(
+            ClusterLink(address.hosts, lambda node: ConnectionLink(_maker(_one(address, node)))), prefix
+        )
     if address.kind == "embedded":
         folder = _EmbeddedFolder(Path(address.path))
         return Store(ConnectionLink(_embedded_maker(folder)), prefix, release=folder.release)
@@ -65,14 +73,17 @@ def open_sync_store(address: Address, prefix: str = "jr", timeout: float = SYNC_
         StoreRefusedError: The embedded server cannot be had on this machine.
     """
     from jobrunner.store.store import SyncStore  # noqa: PLC0415
-    from jobrunner.store.sync_link import SyncClientLink, SyncConnectionLink  # noqa: PLC0415
+    from jobrunner.store.sync_link import SyncConnectionLink  # noqa: PLC0415
 
     if address.kind == "cluster":
-        from redis.cluster import ClusterNode, RedisCluster  # noqa: PLC0415
+        from jobrunner.store.sync_cluster_link import SyncClusterLink  # noqa: PLC0415
 
-        nodes = [ClusterNode(host, port) for host, port in address.hosts]
-        cluster = RedisCluster(startup_nodes=nodes, socket_timeout=timeout, **_cluster_options(address))  # type: ignore[arg-type]
-        return SyncStore(SyncClientLink(cluster.execute_command, cluster.close), prefix)
+        _tls(address)
+
+        def connect(node: tuple[str, int]) -> SyncConnectionLink:
+            return SyncConnectionLink(_sync_maker(_one(address, node), timeout))
+
+        return SyncStore(SyncClusterLink(address.hosts, connect), prefix)
     if address.kind == "embedded":
         folder = _EmbeddedFolder(Path(address.path))
 
@@ -131,6 +142,8 @@ def _maker(address: Address) -> Callable[[], Awaitable[aconnection.AbstractConne
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
 
+    from jobrunner.store.wire import pack  # noqa: PLC0415
+
     # No socket timeout: the link has a deadline of its own, and the driver's costs a task a command.
     options = _login(address) | {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_S}
     options["socket_timeout"] = None
@@ -151,16 +164,24 @@ def _maker(address: Address) -> Callable[[], Awaitable[aconnection.AbstractConne
 
         return make_tcp
 
-    from redis.asyncio.sentinel import Sentinel  # noqa: PLC0415
+    from jobrunner.store.sentinels import Sentinels, check_role  # noqa: PLC0415
+
+    sentinels, theirs = Sentinels(address.hosts, address.master), _sentinel(address) | _tls(address)
+
+    def to_sentinel(node: tuple[str, int]) -> driver.AbstractConnection:
+        return kind(host=node[0], port=node[1], retry=Retry(NoBackoff(), 0), **theirs)  # type: ignore[arg-type]
 
     async def make_by_sentinel() -> driver.AbstractConnection:
-        sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel(address))
+        node = await sentinels.primary(to_sentinel)
+        connection = kind(host=node[0], port=node[1], **tcp)  # type: ignore[arg-type]
         try:
-            found_host, found_port = await sentinel.discover_master(address.master)
-        finally:
-            for one in sentinel.sentinels:
-                await one.aclose()
-        return kind(host=found_host, port=found_port, **tcp)  # type: ignore[arg-type]
+            await connection.connect()
+            await connection.send_packed_command(pack(("ROLE",)), check_health=False)
+            check_role(await connection.read_response(disable_decoding=True), node)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
 
     return make_by_sentinel
 
@@ -169,6 +190,8 @@ def _sync_maker(address: Address, timeout: float) -> Callable[[], sconnection.Ab
     import redis.connection as driver  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
     from redis.retry import Retry  # noqa: PLC0415
+
+    from jobrunner.store.wire import pack  # noqa: PLC0415
 
     options = _login(address) | {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": CONNECT_S}
     options["socket_timeout"] = timeout
@@ -181,16 +204,24 @@ def _sync_maker(address: Address, timeout: float) -> Callable[[], sconnection.Ab
         host, port = address.hosts[0]
         return lambda: kind(host=host, port=port, **tcp)  # type: ignore[arg-type]
 
-    from redis.sentinel import Sentinel  # noqa: PLC0415
+    from jobrunner.store.sentinels import Sentinels, check_role  # noqa: PLC0415
+
+    sentinels, theirs = Sentinels(address.hosts, address.master), _sentinel(address) | _tls(address)
+
+    def to_sentinel(node: tuple[str, int]) -> driver.AbstractConnection:
+        return kind(host=node[0], port=node[1], retry=Retry(NoBackoff(), 0), **theirs)  # type: ignore[arg-type]
 
     def make_by_sentinel() -> driver.AbstractConnection:
-        sentinel = Sentinel(list(address.hosts), sentinel_kwargs=_sentinel(address))
+        node = sentinels.primary_now(to_sentinel)
+        connection = kind(host=node[0], port=node[1], **tcp)  # type: ignore[arg-type]
         try:
-            found_host, found_port = sentinel.discover_master(address.master)
-        finally:
-            for one in sentinel.sentinels:
-                one.close()
-        return kind(host=found_host, port=found_port, **tcp)  # type: ignore[arg-type]
+            connection.connect()
+            connection.send_packed_command(pack(("ROLE",)), check_health=False)
+            check_role(connection.read_response(disable_decoding=True), node)
+        except BaseException:
+            connection.disconnect()
+            raise
+        return connection
 
     return make_by_sentinel
 
@@ -208,6 +239,12 @@ def _login(address: Address) -> dict[str, object]:
 def _tls(address: Address) -> dict[str, object]:
     if not address.tls:
         return {}
+    for name in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
+        path = getattr(address, name)
+        if path is not None and not os.access(
+            path, os.R_OK
+        ):  # the driver says "no such file" without its name
+            raise SettingsError("REDIS_URL", f"{name}: {path} is not there, or cannot be read")
     return {
         "ssl_cert_reqs": address.ssl_cert_reqs,
         "ssl_check_hostname": address.ssl_check_hostname and address.ssl_cert_reqs != "none",
@@ -219,18 +256,19 @@ def _tls(address: Address) -> dict[str, object]:
 
 
 def _sentinel(address: Address) -> dict[str, object]:
-    options: dict[str, object] = {"socket_timeout": CONNECT_S, "socket_connect_timeout": CONNECT_S}
+    # The driver's own client of Sentinels tries each of them ten times, with waits, before it asks the next one.
+    options: dict[str, object] = {"socket_timeout": ASK_S, "socket_connect_timeout": ASK_S}
+    options |= {"protocol": 2, "driver_info": None}
     if address.sentinel_username is not None:
         options["username"] = address.sentinel_username
     if address.sentinel_password is not None:
         options["password"] = address.sentinel_password
-    return options | ({"ssl": True} | _tls(address) if address.tls else {})
+    return options
 
 
-def _cluster_options(address: Address) -> dict[str, object]:
-    options = {key: value for key, value in _login(address).items() if key not in ("db", "driver_info")}
-    options |= {"socket_connect_timeout": CONNECT_S}
-    return options | ({"ssl": True} | _tls(address) if address.tls else {})
+def _one(address: Address, node: tuple[str, int]) -> Address:
+    """One node of a cluster as a server of its own."""
+    return msgspec.structs.replace(address, kind="tcp", hosts=(node,))
 
 
 def _keepalive() -> dict[int, int]:

@@ -6,6 +6,7 @@ One table, so that no caller has to know Redis's error words.
 from __future__ import annotations
 
 import re
+import ssl
 
 import redis.exceptions as driver
 
@@ -18,6 +19,7 @@ from jobrunner.errors import (
     StoreRefusedError,
     StoreUnavailableError,
 )
+from jobrunner.store.scripts import CALLED, SCRIPT_KEYS, script
 
 # The driver takes the first word off an answer that it has a class for, so classes come first and words second.
 _FULL = (driver.OutOfMemoryError,)
@@ -54,6 +56,10 @@ _NEVER_PHRASES = ("invalid username-password", "unknown command")
 _WORD = re.compile(r"(?:^|: )-?([A-Z]{2,})(?= |$)")
 
 
+_FORBIDDEN = re.compile(r"^(?:ERR )?ACL failure in script|[Uu]ser executing the script can't")
+_LINE = re.compile(r"user_script: ?(\d+)")
+
+
 def is_noscript(error: BaseException) -> bool:
     """Whether the server does not know the script: send its text."""
     return isinstance(error, driver.NoScriptError) or "NOSCRIPT" in _words(str(error))
@@ -68,9 +74,12 @@ def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
         sent: Whether the command can have reached the server.
     """
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if (distrusted := _distrusted(error)) is not None:
+        return distrusted
     if isinstance(error, _NEVER_CLASSES):
         return StoreRefusedError(
-            f"Redis refuses us: {text}; check the user and the password in REDIS_URL, and what they may do"
+            f"Redis refuses us: {text}; check the user and the password in REDIS_URL, and what they may do "
+            "(`jobrunner doctor --acl` prints what is needed)"
         )
     if isinstance(error, _NOT_NOW_CLASSES):
         return StoreUnavailableError(f"Redis does not serve right now: {text}")
@@ -79,7 +88,7 @@ def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
             "Redis is at its maxmemory; nothing was enqueued: make room, or raise maxmemory"
         )
     if isinstance(error, driver.ResponseError):
-        return _answered(text, what)
+        return _forbidden(text, what) or _answered(text, what)
     if isinstance(error, (driver.ConnectionError, driver.TimeoutError, OSError, TimeoutError, EOFError)):
         refused = _said_by_server(text)
         if refused is not None:
@@ -88,6 +97,31 @@ def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
             return OutcomeUnknownError(f"{what}: the answer was lost ({text})")
         return StoreUnavailableError(f"Redis cannot be reached: {text}")
     return StoreUnavailableError(f"{what}: {type(error).__name__}: {text}")
+
+
+def _distrusted(error: BaseException | None) -> StoreError | None:
+    """The driver hides why a certificate was not accepted behind an error of its own, in text."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            why = error.verify_message.rstrip(".")
+            return StoreRefusedError(
+                f"the certificate of Redis is not accepted: {why}; ssl_ca_certs in REDIS_URL names the file of the "
+                "authority that signed it, and the host must be one that it was made for"
+            )
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _forbidden(text: str, what: str) -> StoreError | None:
+    """A right that the user lacks inside a script: some servers name the command, others only the script's line."""
+    if not _FORBIDDEN.search(text):
+        return None
+    named, at = text.split(" script: ", maxsplit=1)[0], _LINE.search(text)
+    if "'" not in named.replace("can't", "") and at is not None and what in SCRIPT_KEYS:
+        line = script(what).text.splitlines()[int(at.group(1)) - 1]
+        called = [f"'{name.lower()}'" for name in CALLED.findall(line)]
+        named = f"{named}: {' or '.join(called)}, in {what}"
+    return StoreRefusedError(f"Redis refuses us: {named}; `jobrunner doctor --acl` prints what a user needs")
 
 
 def _words(text: str) -> set[str]:

@@ -8,6 +8,7 @@ decided where the call is known to be safe.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -44,6 +45,14 @@ class Link(Protocol):
 
     async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
         """Send commands together; a server's error stands in its place as an exception."""
+        ...
+
+    async def send_in_row(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
+        """Send commands over one connection, in this order; errors as for `send_many`."""
+        ...
+
+    async def send_everywhere(self, command: Command, timeout: float = TIMEOUT_S) -> list[object]:
+        """Send a command without keys to every primary and return their replies; raises as `send`."""
         ...
 
     async def reset(self) -> None:
@@ -119,6 +128,14 @@ class ConnectionLink:
                 await self.reset()  # closed while the command was under way
             return replies
 
+    async def send_in_row(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
+        """Send commands over one connection, in this order."""
+        return await self.send_many(commands, timeout)
+
+    async def send_everywhere(self, command: Command, timeout: float = TIMEOUT_S) -> list[object]:
+        """Send a command to the one server."""
+        return [await self.send(command, timeout)]
+
     async def reset(self) -> None:
         """Close what is idle."""
         idle, self._idle = self._idle, []
@@ -126,9 +143,12 @@ class ConnectionLink:
             await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
-        """Close everything."""
+        """Close everything, and wait for the farewells that TLS sends: a loop that ends before them leaks sockets."""
         self._closed = True
-        await self.reset()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            with contextlib.suppress(*_LOST):
+                await connection.disconnect()
 
     def _ready(self) -> AbstractConnection | None:
         if os.getpid() != self._pid:
@@ -157,7 +177,7 @@ class ConnectionLink:
 
 
 class ClientLink:
-    """A link over a client of the driver: an in-memory server, or one that finds its own way in a cluster.
+    """A link over a client of the driver, such as that of an in-memory server.
 
     Args:
         execute: The client's `execute_command`.
@@ -189,6 +209,14 @@ class ClientLink:
             except driver.ResponseError as error:
                 replies.append(error)
         return replies
+
+    async def send_in_row(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
+        """Send commands over one connection, in this order."""
+        return await self.send_many(commands, timeout)
+
+    async def send_everywhere(self, command: Command, timeout: float = TIMEOUT_S) -> list[object]:
+        """Send a command to the one server."""
+        return [await self.send(command, timeout)]
 
     async def reset(self) -> None:
         """Nothing to do: the client finds its own way."""

@@ -45,12 +45,20 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
         "causes": "jobs state",
         "counts": "wait later active done dead cancelled parked meta jobs held turns refill",
         "limit": "meta",
+        "repair": (
+            "jobs wait later active lease attempts state done dead cancelled parked share wake meta steps "
+            "progress logs held turns refill"
+        ),
+        "adjust": "tally",
         "turn": "wait active held turns share wake tally meta rates refill",
     }.items()
 }
 """Script -> its keys in order. `from` and `list` stand for a structure that the caller names."""
 
 _USES = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
+
+CALLED = re.compile(r"\bcall\('([A-Z]+)'")
+"""A command that a script calls."""
 
 SERVER_CLOCK = "call('TIME')"
 

@@ -35,6 +35,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: int
     clients: int
     cluster: bool
+    port: int
+    """Which of a cluster's nodes it is; 0 for a socket."""
 
     @property
     def title(self) -> str:
@@ -97,6 +99,7 @@ def _server(reply: object) -> Server:
         uptime_s=_number(facts, "uptime_in_seconds"),
         clients=_number(facts, "connected_clients"),
         cluster=facts.get("cluster_enabled") == "1",
+        port=_number(facts, "tcp_port"),
     )
 
 

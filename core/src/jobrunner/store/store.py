@@ -23,6 +23,9 @@ from jobrunner.store.wire import Command
 
 T = TypeVar("T")
 
+REPLICATED_MS = 1000
+"""Milliseconds that a replica may take to confirm: many times what one needs that follows, and a call's deadline is far."""
+
 
 class _Base:
     """What both stores share: keys, and how a call is written."""
@@ -91,6 +94,32 @@ class Store(_Base):
             raise await self._answered(error, call) from error
         return call.parse(reply)
 
+    async def run_replicated(self, call: Call[T], mark: Call[object]) -> tuple[T, int]:
+        """Run a call, and wait until a replica has what it wrote, or what was written when it was made before.
+
+        Args:
+            call: The call.
+            mark: A command that writes something of no interest: WAIT looks at what its own connection wrote last,
+                and a call that finds its work done by another connection writes nothing.
+
+        Returns:
+            The answer, and the number of replicas that have confirmed it within a second.
+
+        Raises:
+            StoreError: It failed; the class says whether it can have happened.
+        """
+        wait: Command = ("WAIT", 1, REPLICATED_MS)
+        reply, marked, copies = await self.link.send_in_row([self._command(call), mark.command, wait])
+        if isinstance(reply, driver.ResponseError) and call.script and is_noscript(reply):
+            row = [self._in_full(call), mark.command, wait]
+            reply, marked, copies = await self.link.send_in_row(row)
+        for answer in (reply, copies):
+            if isinstance(answer, driver.ResponseError):
+                raise await self._answered(answer, call) from answer
+        if isinstance(marked, driver.ResponseError) or not isinstance(copies, int):
+            copies = 0
+        return call.parse(reply), copies
+
     async def run_many(self, calls: Sequence[Call[T]]) -> list[T]:
         """Run calls together, in one round trip; scripts that the server has forgotten take a second one.
 
@@ -109,6 +138,18 @@ class Store(_Base):
                 raise await self._answered(reply, call) from reply
             answers.append(call.parse(reply))
         return answers
+
+    async def run_everywhere(self, call: Call[T]) -> list[T]:
+        """Run a plain command without keys on every primary: one answer, or one a node of a cluster.
+
+        Raises:
+            StoreError: One of them failed.
+        """
+        try:
+            replies = await self.link.send_everywhere(self._command(call))
+        except driver.ResponseError as error:
+            raise await self._answered(error, call) from error
+        return [call.parse(reply) for reply in replies]
 
     async def close(self) -> None:
         """Close the link."""
@@ -156,6 +197,32 @@ class SyncStore(_Base):
         except driver.ResponseError as error:
             raise self._answered(error, call) from error
         return call.parse(reply)
+
+    def run_replicated(self, call: Call[T], mark: Call[object]) -> tuple[T, int]:
+        """Run a call, and wait until a replica has what it wrote, or what was written when it was made before.
+
+        Args:
+            call: The call.
+            mark: A command that writes something of no interest: WAIT looks at what its own connection wrote last,
+                and a call that finds its work done by another connection writes nothing.
+
+        Returns:
+            The answer, and the number of replicas that have confirmed it within a second.
+
+        Raises:
+            StoreError: It failed; the class says whether it can have happened.
+        """
+        wait: Command = ("WAIT", 1, REPLICATED_MS)
+        reply, marked, copies = self.link.send_in_row([self._command(call), mark.command, wait])
+        if isinstance(reply, driver.ResponseError) and call.script and is_noscript(reply):
+            row = [self._in_full(call), mark.command, wait]
+            reply, marked, copies = self.link.send_in_row(row)
+        for answer in (reply, copies):
+            if isinstance(answer, driver.ResponseError):
+                raise self._answered(answer, call) from answer
+        if isinstance(marked, driver.ResponseError) or not isinstance(copies, int):
+            copies = 0
+        return call.parse(reply), copies
 
     def run_many(self, calls: Sequence[Call[T]]) -> list[T]:
         """Run calls together; raises as `Store.run_many`."""

@@ -30,6 +30,10 @@ class SyncLink(Protocol):
         """Send commands together; a server's error stands in its place as an exception."""
         ...
 
+    def send_in_row(self, commands: Sequence[Command]) -> list[object]:
+        """Send commands over one connection, in this order; errors as for `send_many`."""
+        ...
+
     def reset(self) -> None:
         """Close what is idle."""
         ...
@@ -93,6 +97,10 @@ class SyncConnectionLink:
                 raise
             self._put_back(connection)
             return replies
+
+    def send_in_row(self, commands: Sequence[Command]) -> list[object]:
+        """Send commands over one connection, in this order."""
+        return self.send_many(commands)
 
     def reset(self) -> None:
         """Close what is idle."""
@@ -166,6 +174,10 @@ class SyncClientLink:
             except driver.ResponseError as error:
                 replies.append(error)
         return replies
+
+    def send_in_row(self, commands: Sequence[Command]) -> list[object]:
+        """Send commands over one connection, in this order."""
+        return self.send_many(commands)
 
     def reset(self) -> None:
         """Nothing to do: the client finds its own way."""

@@ -62,6 +62,8 @@ class Memory:
         if command[0] == "TIME":
             seconds, ms = divmod(self._clock.now_ms, 1000)
             return [seconds, ms * 1000]
+        if command[0] == "WAIT":  # fakeredis knows none; what is in memory is as safe as it will ever be
+            return command[1]
         with self._lock:  # a handler's thread may use the sync client while the loop's thread works
             return self._call(*command)
 

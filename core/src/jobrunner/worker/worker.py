@@ -141,12 +141,13 @@ class Worker:
         queues = self._queues()
         store = open_store(self._address, self._settings.prefix)
         try:
-            about = await store.run(server.info())
-            server.check(about, allow_eviction=self._settings.allow_eviction)
+            nodes = await store.run_everywhere(server.info())
+            for node in nodes:
+                server.check(node, allow_eviction=self._settings.allow_eviction)
             if self._listen:
                 self.shutdown.listen()
             async with Resources(self.plugins) as resources:
-                await self._serve(queues, store, resources, about)
+                await self._serve(queues, store, resources, nodes[0])
         finally:
             if self._listen:
                 self.shutdown.ignore()
@@ -297,13 +298,17 @@ class Worker:
         """One for all queues; in a cluster one a queue, since a command may block on keys of one node only."""
         one_node = self._address.kind != "cluster"
         groups = [self.consumers] if one_node else [[consumer] for consumer in self.consumers]
-        waiters = []
+        waiters: list[Waiter] = []
         for group in groups:
             own = open_store(self._address, self._settings.prefix)
-            waiter = Waiter(group, store, own, self.health, lets_go=one_node)
-            for consumer in group:
-                consumer.on_change = waiter.poke
-            waiters.append(waiter)
+            waiters.append(Waiter(group, store, own, self.health, lets_go=one_node))
+
+        def poke() -> None:
+            for waiter in waiters:
+                waiter.poke()
+
+        for consumer in self.consumers:
+            consumer.on_change = poke  # all of them: who may take a job depends on what the other queues want
         return waiters
 
     def _open_sync(self) -> SyncStore:
