@@ -233,3 +233,31 @@ async def test_large_damage_is_repaired_in_steps(clinic):
     after = await clinic.state()
     assert after | {"active": healthy["active"]} == healthy
     assert [one async for one in repair(clinic.bed.admin, "task.do") if one.level == "fixed"] == []
+
+
+@pytest.mark.parametrize(
+    ("part", "what"), [("held", "held for a tenant"), ("parked", "in no list"), ("wait", "in two lists")]
+)
+async def test_held_job_that_is_not_whole_runs_once_its_tenant_may(bed, part, what):
+    """Else it would be held for ever, or run beside itself."""
+    here = bed(Queue("task.do", Task, do, lease=1))
+    clinic = Clinic(here)
+    await here.admin.pause("task.do", "t1")
+    handle = await here.client.enqueue("task.do", Task(tenant_id="t1"))
+    entry = (await clinic.redis("ZRANGE", "held", 0, 0))[0]
+    match part:
+        case "held":
+            await clinic.redis("ZREM", "held", entry)
+        case "parked":
+            await clinic.redis("ZREM", "parked", handle.id)
+        case "wait":
+            await clinic.redis("ZADD", "wait", 5, handle.id)
+    wrong = await clinic.wrong()
+    await clinic.fix()
+
+    assert any(what in text for text in wrong)
+    assert await clinic.wrong() == []
+    await here.admin.resume("task.do", "t1")
+    assert await here.burst() == 0
+    assert await handle.result(timeout=5) == "yes"
+    assert await clinic.redis("ZCARD", "held") == 0
