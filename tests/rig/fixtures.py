@@ -73,40 +73,38 @@ ON_CLUSTER = pytest.param("cluster", marks=[pytest.mark.cluster, pytest.mark.xdi
 """The parameter of what also runs on a cluster; one process does it, since each would start six servers."""
 
 
-def _emptied_cluster(request: pytest.FixtureRequest) -> ClusterBackend:
+def emptied_cluster(request: pytest.FixtureRequest) -> ClusterBackend:
+    """Give this test process's cluster, empty."""
     cluster: Cluster = request.getfixturevalue("shared_cluster")
     cluster.empty()
     return ClusterBackend(cluster)
 
 
-@pytest.fixture(params=[*BACKENDS, ON_CLUSTER])
-def server(request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]) -> Backend:
-    """Run the test on fakeredis and on each real server, empty at its start; on a cluster where that is asked for."""
-    name: BackendName = request.param
+def emptied(name: BackendName, request: pytest.FixtureRequest) -> Backend:
+    """Give a backend, empty: in memory, this test process's server of a kind, or its cluster."""
     if name == "fakeredis":
         return FakeBackend()
     if name == "cluster":
-        return _emptied_cluster(request)
-    real = shared_server(name)
+        return emptied_cluster(request)
+    real: Server = request.getfixturevalue("shared_server")(name)
     with real.client() as client:
         client.flushall()
         client.script_flush()
     return RealBackend(name, real)
 
 
-@pytest.fixture(params=[*KINDS, ON_CLUSTER])
-def real_server(
-    request: pytest.FixtureRequest, shared_server: Callable[[Kind], Server]
-) -> Server | ClusterBackend:
-    """Run the test on each real server, empty at its start; on a cluster where that is asked for."""
-    if request.param == "cluster":
-        return _emptied_cluster(request)
-    kind: Kind = request.param
-    real = shared_server(kind)
-    with real.client() as client:
-        client.flushall()
-        client.script_flush()
-    return real
+@pytest.fixture(params=BACKENDS)
+def server(request: pytest.FixtureRequest) -> Backend:
+    """Run the test on fakeredis and on each real server, empty at its start."""
+    return emptied(request.param, request)
+
+
+@pytest.fixture(params=KINDS)
+def real_server(request: pytest.FixtureRequest) -> Server:
+    """Run the test on each real server, empty at its start."""
+    backend = emptied(request.param, request)
+    assert isinstance(backend, RealBackend)
+    return backend.server
 
 
 @pytest.fixture(params=["valkey", ON_CLUSTER])
@@ -115,7 +113,7 @@ def store_server(
 ) -> Server | ClusterBackend:
     """Run the test on one kind of server, empty at its start; on a cluster where that is asked for."""
     if request.param == "cluster":
-        return _emptied_cluster(request)
+        return emptied_cluster(request)
     server = shared_server("valkey")
     with server.client() as client:
         client.flushall()

@@ -9,6 +9,7 @@ from rig.certificates import Authority
 from rig.servers import ServerOptions
 
 from jobrunner import Client, Job, Queue, Retry, RetryPolicy, SyncClient
+from jobrunner.doctor import examine
 from jobrunner.errors import (
     JobCancelledError,
     JobFailedError,
@@ -246,3 +247,28 @@ async def test_missing_right_of_a_worker_is_one_line_that_names_the_command(user
         await bed.until(lambda: bed.lines("worker.store_recovered"))
     (lost,) = bed.lines("worker.store_lost")
     assert (lost["error_type"], f"'{missing}'" in lost["error"]) == ("StoreRefusedError", True), lost
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("setup", ["cluster", "sentinels"])
+async def test_users_live_on_several_servers_too(start_cluster, start_sentinels, bed_at, setup):
+    """Finding the way takes commands of its own; a user without them could not follow a failover."""
+    there = start_cluster() if setup == "cluster" else start_sentinels()
+    servers = there.nodes if setup == "cluster" else there.servers
+    plain = parse_url(there.url)
+    for role in ("worker", "producer", "operator"):
+        line = permissions.set_user(f"jr-{role}", role, plain, "jr", WORD)
+        for server in servers:
+            server.client().execute_command(*line.split())
+    urls = {
+        role: there.url.replace("://", f"://jr-{role}:{WORD}@") for role in ("worker", "producer", "operator")
+    }
+    bed, people = bed_at(urls["worker"], errands()), bed_at(urls["operator"], errands())
+
+    lines = await live(bed, urls["producer"], people.admin)
+    assert (await people.admin.health()).failed_jobs == 1
+    assert [one async for one in examine(people.admin, fix=True)]
+
+    assert [line for line in lines if line["event"] == "worker.store_lost"] == []
+    for server in servers:
+        assert server.client().acl_log() == []

@@ -2,6 +2,9 @@
 
 import msgspec
 import pytest
+from rig.backends import BACKENDS
+from rig.fixtures import ON_CLUSTER, emptied
+from rig.servers import KINDS
 
 from jobrunner.model import State
 from jobrunner.names import new_nonce
@@ -195,6 +198,18 @@ def record(payload=b"{}", *, tenant="t1", priority=10, fingerprint=""):
 
 def job(name, when="0", payload=b"{}", **more):
     return NewJob(name, str(when), record(payload, **more))
+
+
+@pytest.fixture(params=[*BACKENDS, ON_CLUSTER])
+def server(request):
+    """As the rig's, and on a cluster where that is asked for."""
+    return emptied(request.param, request)
+
+
+@pytest.fixture(params=[*KINDS, ON_CLUSTER])
+def real_server(request):
+    """As the rig's, and on a cluster where that is asked for."""
+    return emptied(request.param, request)
 
 
 @pytest.fixture
