@@ -1,11 +1,14 @@
 """The dashboard as a browser without JavaScript has it: every page for every role, forms, what may not be seen."""
 
 import re
+import sys
+from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from dashboard_stock import QUEUE, SCRIPT, addresses, hostile, stocked
-from http_house import CANARY, House, parcel
+from http_house import CANARY, House, parcel, until
 from page_reader import Page
 
 from jobrunner.fleet import WorkerReport
@@ -351,7 +354,6 @@ async def test_files_of_pages_are_kept_by_browsers_and_no_other_file_is_given(ho
 
 async def test_everything_works_where_it_is_mounted(house):
     """Inside another application every link carries the path it is mounted at."""
-    import httpx
 
     async def outer(scope, receive, send):
         if scope["type"] == "http":
@@ -422,3 +424,27 @@ async def test_failures_say_how_many_of_them_are_grouped(house):
     assert "520 failures, 1 cause" in page.text
     assert "520 failed, the newest 500 by cause" in page.text
     assert "520 failed List them" in (await read(client, f"{QUEUE}/failures")).text
+
+
+async def test_link_that_serve_prints_leads_to_live_pages(shared_server, start_process):
+    """What somebody sees who tries it for the first time: one command, one link, a job that a worker runs."""
+    with shared_server("valkey").client() as client:
+        client.flushall()
+    env = {"REDIS_URL": shared_server("valkey").url, "JOBRUNNER_HTTP_PORT": "0"}
+    words = ["serve", "--dev", "--worker", "--plugin", str(Path(__file__).with_name("parcels_plugin.py"))]
+    process = start_process([sys.executable, "-m", "jobrunner", *words], env=env)
+    link = process.wait_for_line("open:").split()[1]
+    async with httpx.AsyncClient(timeout=20) as browser:
+        entered = await browser.get(link, follow_redirects=True)
+        assert Page(entered.text).title.startswith("Overview")
+        root = str(entered.url).rstrip("/")
+        body = {"payload": {"tenantId": "acme", "number": 1}, "id": "first"}
+        headers = {"sec-fetch-site": "same-origin"}
+        await browser.post(f"{root}/api/queue/parcel.deliver/jobs", json=body, headers=headers)
+
+        async def completed():
+            return "completed" in Page((await browser.get(f"{root}{QUEUE}/jobs/first")).text).text
+
+        await until(completed)
+        assert "parcel.deliver" in Page((await browser.get(f"{root}/workers")).text).text
+        assert (await browser.get(link)).status_code == 404
