@@ -45,7 +45,12 @@ FULL = {
             {
                 "platform": "instagram",
                 "accountId": "17841400008460056",
-                "credentials": {"accessToken": CREDENTIAL, "scopes": ["a", "b"], "expiresIn": 5184000, "more": None},
+                "credentials": {
+                    "accessToken": CREDENTIAL,
+                    "scopes": ["a", "b"],
+                    "expiresIn": 5184000,
+                    "more": None,
+                },
             }
         ],
         "content": {

@@ -9,10 +9,10 @@ from datetime import datetime
 
 import msgspec
 import pytest
-from queues.source_payloads import CREDENTIAL, FULL, NOT_THERE, QUEUES, WRONG, minimal, spoiled
 
 from jobrunner import PayloadError
 from jobrunner.testing import Harness
+from queues.source_payloads import CREDENTIAL, FULL, NOT_THERE, QUEUES, WRONG, minimal, spoiled
 
 each_route = pytest.mark.parametrize("route", sorted(FULL))
 
@@ -75,7 +75,9 @@ async def test_source_payload_round_trips_through_both_clients(route: str, field
 async def test_python_s_names_are_the_same_job(route: str, producer: Harness):
     """`tenant_id` from Python and `tenantId` from anywhere else must not make two jobs."""
     handle = await producer.client.enqueue(QUEUES[route], FULL[route], job_id="the-job")
-    snake = {"".join(f"_{c.lower()}" if c.isupper() else c for c in name): v for name, v in FULL[route].items()}
+    snake = {
+        "".join(f"_{c.lower()}" if c.isupper() else c for c in name): v for name, v in FULL[route].items()
+    }
     again = await method_of(producer.client, route)(**snake, job_id="the-job")
     assert (handle.created, again.created) == (True, False)
 
