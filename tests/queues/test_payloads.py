@@ -109,4 +109,4 @@ async def test_message_s_priority_is_the_producer_s(producer: Harness):
     fields = FULL["whatsapp/send"]
     urgent = await producer.client.whatsapp.send(**fields, priority=9)
     usual = producer.sync_client.whatsapp.send(**fields)
-    assert (producer.job(urgent).priority, producer.job(usual.id).priority) == (9, 5)
+    assert (producer.job(urgent).priority, producer.job(usual).priority) == (9, 5)
