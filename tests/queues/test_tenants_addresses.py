@@ -36,12 +36,13 @@ HOSTS = [
         "[0:0:0:0:0:ffff:7f00:1]",
     ),
     *("[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1%25lo]", "[fd00:ec2::254]"),
-    *("localhost", "LOCALHOST", "localhost.", "lOcAlHoSt.", "me.localhost"),
+    *("localhost", "LOCALHOST", "localhost.", "lOcAlHoSt."),
     *("169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "[::ffff:169.254.169.254]"),
     *("10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "255.255.255.255", "224.0.0.1"),
 ]
 NAMES = {
     "loopback.example.com": "127.0.0.1",
+    "me.localhost": "127.0.0.1",
     "mapped.example.com": "::ffff:127.0.0.1",
     "metadata.example.com": "169.254.169.254",
     "six.example.com": "::1",
@@ -157,7 +158,7 @@ def elsewhere(connections, sandbox):
 
 def tricks(canary: Canary) -> list[str]:
     port = canary.port
-    plain = [f"http://{host}/latest/meta-data" for host in [*HOSTS, *NAMES, socket.gethostname()]]
+    plain = [f"http://{host}/latest/meta-data" for host in [*HOSTS, *NAMES]]
     secure = [f"https://{host}/" for host in HOSTS]
     ported = [f"http://{host}:{port}/" for host in [*HOSTS, *NAMES]]
     return [

@@ -116,7 +116,7 @@ def test_demo_whose_worker_dies_says_so_and_leaves_nothing_behind(commands):
         process.stdout.readline()
         process.stdout.readline()
         workers = []
-        while not workers:
+        while not workers and process.poll() is None:
             command = ["pgrep", "-P", str(process.pid), "-f", "jobrunner run"]
             workers = subprocess.run(command, capture_output=True).stdout.split()
         (worker,) = workers
