@@ -12,9 +12,12 @@ from pathlib import Path
 from rich.console import Console
 
 from jobrunner_sandbox.behaviour import Behaviour
-from jobrunner_sandbox.demo import describe, play, sample
-from jobrunner_sandbox.screen import Screen, Sight
+from jobrunner_sandbox.cast import cast
+from jobrunner_sandbox.demo import play
+from jobrunner_sandbox.parts import NAMES, choose
+from jobrunner_sandbox.screen import Screen, Sight, headline
 from jobrunner_sandbox.stage import stage
+from jobrunner_sandbox.summary import verdict
 
 
 class Recorder(Screen):
@@ -33,16 +36,14 @@ def main() -> None:
     """Run the demo and draw it."""
     console = Console(record=True, width=84, force_terminal=True, color_system="truecolor")
     screen = Recorder(console)
-    payloads = sample(60)
-    with stage(Behaviour(fail_rate=0.05, latency=0.01, publish_delay=0.3, seed=1), processes=1) as here:
-        summary = asyncio.run(play(here, payloads, screen))
+    companies = cast(60)
+    behaviour = Behaviour(fail_rate=0.05, latency=0.01, publish_delay=0.3, seed=1)
+    with stage(behaviour, processes=1, companies=companies, parts=choose(NAMES)) as here:
+        summary = asyncio.run(play(here, screen))
     console.print("[bold green]$[/] jobrunner demo", highlight=False)
-    console.print(
-        f"{len(payloads)} posts for {summary.proof.expected} accounts on five platforms", highlight=False
-    )
+    console.print(headline(companies), highlight=False)
     console.print(screen.picture(screen.sights[len(screen.sights) // 2]))
-    console.print()
-    screen.conclude(summary.posts, *describe(summary))
+    screen.conclude(summary, verdict(summary))
     path = Path(__file__).parent / "images" / "demo.svg"
     # The reader's own fixed-width font: a picture should fetch nothing.
     drawn = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title="jobrunner demo"), flags=re.DOTALL)

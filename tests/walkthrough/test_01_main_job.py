@@ -9,12 +9,12 @@ from collections import Counter
 import pytest
 
 from jobrunner_sandbox import Behaviour, SandboxServer
-from jobrunner_sandbox.demo import sample
+from jobrunner_sandbox.cast import packaged
 
 
 @pytest.fixture
 def folder(tmp_path):
-    lines = [json.dumps(one, ensure_ascii=False) for one in sample(90)]
+    lines = [json.dumps(one, ensure_ascii=False) for one in packaged(90)]
     lines.insert(10, "")
     (tmp_path / "posts.jsonl").write_text("\n".join(lines) + "\n")
     return tmp_path
@@ -59,7 +59,7 @@ def test_file_of_posts_is_published_each_platform_once(folder, start_server):
 
         posts = sandbox.ledger.posts()
         duplicates = sandbox.ledger.duplicates()
-    wanted = Counter(entry["platform"] for one in sample(90) for entry in one["platforms"])
+    wanted = Counter(entry["platform"] for one in packaged(90) for entry in one["platforms"])
     assert Counter(post.platform for post in posts) == wanted
     assert duplicates == []
     assert "accessToken" not in ran.stdout

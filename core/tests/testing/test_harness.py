@@ -186,6 +186,7 @@ async def test_code_that_does_not_await_enqueues_too() -> None:
         await harness.drain()
 
         assert handle.result(timeout=1) == "from a thread"
+        assert harness.job(handle).state == "completed"
 
 
 async def test_handler_may_take_the_clock_as_a_resource() -> None:

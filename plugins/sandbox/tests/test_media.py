@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from jobrunner_sandbox import SandboxServer, picture
-from jobrunner_sandbox.pictures import recognise
+from jobrunner_sandbox.pictures import flat_png, recognise, size_of
 
 
 def test_same_address_gives_the_same_picture(client: httpx.Client) -> None:
@@ -64,3 +64,41 @@ def test_no_token_is_needed(sandbox: SandboxServer) -> None:
     answer = httpx.get(sandbox.services()["media"], params={"url": "https://cdn.example.com/1.jpg"})
 
     assert answer.status_code == 200
+
+
+def test_pictures_of_a_folder_are_served_and_nothing_beside_it(tmp_path):
+    """The demo publishes what was drawn; an address must not lead out of the folder, nor to what is no picture."""
+    folder = tmp_path / "pictures"
+    (folder / "north").mkdir(parents=True)
+    drawn = flat_png(b"colour and more", 480, 320)
+    (folder / "north" / "one.png").write_bytes(drawn)
+    (folder / "notes.txt").write_text("secret")
+    (tmp_path / "outside.png").write_bytes(drawn)
+    (folder / "link.png").symlink_to(tmp_path / "outside.png")
+    with SandboxServer.in_thread(pictures=folder) as server, httpx.Client() as client:
+
+        def get(path, host="pictures.example.com"):
+            return client.get(server.services()["media"], params={"url": f"https://{host}/{path}"})
+
+        found = get("north/one.png")
+        assert (found.content, found.headers["content-type"]) == (drawn, "image/png")
+        assert get("north/one.png", host="elsewhere.example.com").content != drawn
+        for path in (
+            *("", "north", "north/two.png", "notes.txt", "link.png", "../outside.png", "%2e%2e/outside.png"),
+            *(
+                "north/../../outside.png",
+                f"/{tmp_path}/outside.png",
+                "north/one.png%00",
+                "north%2f..%2f..%2foutside.png",
+            ),
+        ):
+            assert get(path).status_code == 404, path
+
+
+def test_size_of_a_picture_is_read_from_its_bytes():
+    """It decides whether the demo's images are as they were asked for."""
+    assert size_of(flat_png(b"123", 480, 320)) == (480, 320)
+    jpeg = picture("https://cdn.example.com/1.jpg").content
+    assert size_of(jpeg) == (640, 640)
+    assert size_of(b"GIF89a" + bytes(20)) is None
+    assert [size_of(jpeg[:length]) for length in range(0, 100, 7)] == [None] * 15

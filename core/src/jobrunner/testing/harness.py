@@ -20,7 +20,7 @@ from jobrunner.discovery import Found
 from jobrunner.drafting import Payload
 from jobrunner.errors import JobNotFoundError, JobrunnerError
 from jobrunner.events import Event, JobStarted
-from jobrunner.handle import JobHandle
+from jobrunner.handle import JobHandle, SyncJobHandle
 from jobrunner.hookspecs import hookimpl
 from jobrunner.model import State
 from jobrunner.plugins import Plugins, from_object, load
@@ -237,7 +237,7 @@ class Harness:
             self._recorder.shift.wake()
         return handle
 
-    def job(self, job: JobHandle | str, queue: str | None = None) -> StoredJob:
+    def job(self, job: JobHandle | SyncJobHandle | str, queue: str | None = None) -> StoredJob:
         """Look at a job.
 
         Args:
@@ -264,7 +264,9 @@ class Harness:
         store = self._memory.sync_store
         return [job for name in queues for one in states for job in read_jobs(store, self.plugins, name, one)]
 
-    async def cancel(self, job: JobHandle | str, reason: str = "", queue: str | None = None) -> str:
+    async def cancel(
+        self, job: JobHandle | SyncJobHandle | str, reason: str = "", queue: str | None = None
+    ) -> str:
         """Cancel a job as somebody at the command line would; one that runs is told at once.
 
         Returns:
@@ -330,9 +332,9 @@ class Harness:
         assert isinstance(late, int)
         return counts.waiting + late
 
-    def _named(self, job: JobHandle | str, queue: str | None) -> tuple[str, str]:
+    def _named(self, job: JobHandle | SyncJobHandle | str, queue: str | None) -> tuple[str, str]:
         """A job's id and its queue's name."""
-        if isinstance(job, JobHandle):
+        if isinstance(job, (JobHandle, SyncJobHandle)):
             return job.id, job.queue
         if queue is not None:
             return job, queue

@@ -15,6 +15,9 @@ import msgspec
 SIDE = 640
 """Pixels: the width and height, within what every platform accepts (Instagram wants 320 to 1,440)."""
 
+JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+"""Markers of a JPEG's segment that tells its size."""
+
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
     """The bytes of a picture and what they are.
@@ -58,6 +61,22 @@ def recognise(content: bytes) -> str | None:
         return "image/gif"
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return "image/webp"
+    return None
+
+
+def size_of(content: bytes) -> tuple[int, int] | None:
+    """Return the width and height of a JPEG or PNG in pixels, or None for anything else."""
+    kind = recognise(content)
+    if kind == "image/png" and len(content) >= 24:
+        width, height = struct.unpack(">II", content[16:24])
+        return width, height
+    at = 2
+    while kind == "image/jpeg" and at + 9 <= len(content):
+        marker, length = struct.unpack(">xBH", content[at : at + 4])
+        if marker in JPEG_FRAMES:
+            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
+            return width, height
+        at += 2 + length
     return None
 
 

@@ -1,117 +1,82 @@
-"""Whether every post arrived exactly once: what was enqueued, held against what the stand-ins received.
+"""Whether everything arrived exactly once: what was asked for, held against what is there.
 
-By identity, not by number: platform, account and first line, so a post that is missing cannot hide behind one that
-is there twice, nor one account's behind another's.
+By identity, not by number, so a thing that is missing cannot hide behind one that is there twice, nor one account's
+behind another's. Knows names only; what they are of is the evidence's.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from typing import TypeVar
 
 import msgspec
 
-from jobrunner_sandbox.ledger import Published
-from jobrunner_sandbox.service import account_of
-
-EARLY_S = 0.05
-"""Seconds that a post may seem to be before its time: the system's clock may be set a little in between."""
+K = TypeVar("K", bound=Hashable)
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What became of every post that was asked for, as `post platform account`."""
+class Finding(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What became of everything of one kind that was asked for."""
 
     expected: int
     once: int
-    missing: list[str]
-    twice: list[str]
-    early: list[str]
+    missing: list[str] = []
+    twice: list[str] = []
+    early: list[str] = []
     """There before the time that it was scheduled for."""
-    unknown: list[str]
+    wrong: list[str] = []
+    """There, and not as it was asked for."""
+    unknown: list[str] = []
     """There or not, an answer was lost and the job says so."""
-    strangers: int
-    """Posts that nobody asked for."""
+    strangers: int = 0
+    """Things that nobody asked for."""
 
     @property
     def holds(self) -> bool:
-        """Whether every post arrived exactly once and not too early, or is told to be unknown."""
-        return not (self.missing or self.twice or self.early or self.strangers)
+        """Whether everything arrived exactly once, in time and as asked, or is told to be unknown."""
+        return not (self.missing or self.twice or self.early or self.wrong or self.strangers)
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One account of a job."""
-
-    platform: str
-    account_id: str
-    credentials: dict[str, object] = {}
-
-    @property
-    def account(self) -> str:
-        """The account's name in the ledger."""
-        match self.platform:
-            case "x" | "mastodon":
-                return account_of(str(self.credentials.get("accessToken", "")))
-            case "linkedin":
-                return f"urn:li:organization:{self.account_id}"
-            case _:
-                return self.account_id
-
-
-class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What is posted; no two jobs have the same first line."""
-
-    hook: str
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What the proof reads of a payload of `publish.dispatch`."""
-
-    post_id: str
-    platforms: list[Entry]
-    content: Content
-    scheduled_time: datetime | None = None
-
-
-def prove(
-    jobs: Iterable[dict[str, object]], posts: Iterable[Published], unknown: Collection[tuple[str, str, str]]
-) -> Proof:
+def compare(
+    expected: Mapping[K, str],
+    arrived: Iterable[K],
+    *,
+    unknown: Collection[K] = (),
+    early: Collection[K] = (),
+    wrong: Collection[K] = (),
+) -> Finding:
     """Hold what was asked for against what arrived.
 
     Args:
-        jobs: The payloads, each with a first line of its own.
-        posts: What the stand-ins published.
-        unknown: (post id, platform, account id) of which a job says that its answer was lost; empty where no answer
-            was, so that nothing that is missing is excused.
+        expected: What was asked for, with its name for people.
+        arrived: What is there, as often as it is there.
+        unknown: What a job says that nobody knows of; it may be missing, and must not be there twice.
+        early: What was there too soon.
+        wrong: What is there and is not as asked.
     """
-    names: dict[tuple[str, str, str], str] = {}
-    due: dict[tuple[str, str, str], float] = {}
-    excused: set[tuple[str, str, str]] = set()
-    for job in jobs:
-        asked = msgspec.convert(job, Asked)
-        for entry in asked.platforms:
-            key = (entry.platform, entry.account, asked.content.hook)
-            names[key] = f"{asked.post_id} {entry.platform} {entry.account_id}"
-            due[key] = asked.scheduled_time.timestamp() if asked.scheduled_time else 0.0
-            if (asked.post_id, entry.platform, entry.account_id) in unknown:
-                excused.add(key)
-    arrived: Counter[tuple[str, str, str]] = Counter()
-    early: set[tuple[str, str, str]] = set()
-    strangers = 0
-    for post in posts:
-        key = (post.platform, post.account, post.text.partition("\n")[0])
-        if key not in names:
-            strangers += 1
-            continue
-        arrived[key] += 1
-        if post.at < due[key] - EARLY_S:
-            early.add(key)
-    return Proof(
-        expected=len(names),
-        once=sum(1 for key in names if arrived[key] == 1),
-        missing=sorted(name for key, name in names.items() if not arrived[key] and key not in excused),
-        twice=sorted(name for key, name in names.items() if arrived[key] > 1),
-        early=sorted(names[key] for key in early),
-        unknown=sorted(names[key] for key in excused),
-        strangers=strangers,
+    there = Counter(arrived)
+    return Finding(
+        expected=len(expected),
+        once=sum(1 for key in expected if there[key] == 1),
+        missing=sorted(name for key, name in expected.items() if not there[key] and key not in unknown),
+        twice=sorted(name for key, name in expected.items() if there[key] > 1),
+        early=sorted(name for key, name in expected.items() if key in early),
+        wrong=sorted(name for key, name in expected.items() if key in wrong),
+        unknown=sorted(name for key, name in expected.items() if key in unknown),
+        strangers=sum(count for key, count in there.items() if key not in expected),
+    )
+
+
+def merged(findings: Iterable[Finding]) -> Finding:
+    """Return one finding about everything of some."""
+    every = list(findings)
+    return Finding(
+        expected=sum(one.expected for one in every),
+        once=sum(one.once for one in every),
+        missing=[name for one in every for name in one.missing],
+        twice=[name for one in every for name in one.twice],
+        early=[name for one in every for name in one.early],
+        wrong=[name for one in every for name in one.wrong],
+        unknown=[name for one in every for name in one.unknown],
+        strangers=sum(one.strangers for one in every),
     )

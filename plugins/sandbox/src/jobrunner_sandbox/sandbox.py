@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from starlette.applications import Starlette
 
@@ -35,6 +36,7 @@ class Sandbox:
         behaviour: How the services behave at first.
         now: The clock, Unix time in seconds.
         smtp_tls: What the mail server does STARTTLS with; None does not offer it.
+        pictures: The folder that the media service serves as `https://pictures.example.com/`; None for none.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Sandbox:
         *,
         now: Callable[[], float] = time.time,
         smtp_tls: ssl.SSLContext | None = None,
+        pictures: Path | None = None,
     ) -> None:
         self.ledger = Ledger()
         self.mail_room = MailRoom()
@@ -56,7 +59,7 @@ class Sandbox:
             LinkedInService(context),
             XService(context),
             MastodonService(context),
-            MediaService(context),
+            MediaService(context, folder=pictures),
             OpenAIService(context),
             WhatsAppService(context),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,29 +15,74 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-BAR = 18
+from jobrunner_sandbox.cast import Company
+from jobrunner_sandbox.stage import Stage
+from jobrunner_sandbox.story import Story
+from jobrunner_sandbox.summary import Summary
+from jobrunner_sandbox.watch import Watch
+
+BAR = 22
 """Cells of a bar; two of them and the words fit into 80 columns."""
 
-PLATFORMS = ("facebook", "instagram", "linkedin", "mastodon", "x")
 LINE_S = 1.0
+
+LABELS = {
+    "content": ("written", "posts written"),
+    "image": ("drawn", "images drawn"),
+    "approval": ("approved", "approvals"),
+    "whatsapp": ("messages", "campaign"),
+    "publish": ("published", "published"),
+    "analytics": ("counted", "figures"),
+}
+"""Part -> what is said of it in a line, and beside its bars."""
+
+COLORS = ("cyan", "magenta")
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one part of the story is: for each tenant, done and in all."""
+
+    name: str
+    of: tuple[tuple[int, int], ...]
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """How things stand at one moment."""
 
-    waiting: int
-    delayed: int
-    active: int
-    completed: int
-    failed: int
-    retries: int
-    posts: dict[str, int]
+    jobs: int
+    ended: int
+    forwarded: int
     seconds: float
+    tenants: tuple[str, ...]
+    parts: tuple[Part, ...]
+    posts: dict[str, int]
 
-    @property
-    def jobs(self) -> int:
-        """All jobs."""
-        return self.waiting + self.delayed + self.active + self.completed + self.failed
+
+def sight_of(story: Story, watch: Watch, here: Stage, *, seconds: float, over: bool = False) -> Sight:
+    """Look at how things stand; when it is over, the jobs that ended are all that there were."""
+    return Sight(
+        jobs=len(watch.ended_jobs) if over else max(story.jobs, len(watch.ended_jobs)),
+        ended=len(watch.ended_jobs),
+        forwarded=watch.forwarded,
+        seconds=seconds,
+        tenants=tuple(company.tenant for company in story.companies),
+        parts=tuple(
+            Part(
+                name=part,
+                of=tuple(
+                    (story.done[part, company.tenant], story.total(part, company))
+                    for company in story.companies
+                ),
+            )
+            for part in here.parts.told
+        ),
+        posts=here.server.ledger.counts(),
+    )
+
+
+def headline(companies: Sequence[Company]) -> str:
+    """Say in a line whose posts will be seen."""
+    return "a month of posts: " + ", ".join(f"{company.posts} of {company.tenant}" for company in companies)
 
 
 class Screen:
@@ -73,7 +119,7 @@ class Screen:
     def say(self, text: str) -> None:
         """Print a line."""
         if not self._quiet:
-            self._console.print(text, soft_wrap=True)
+            self._console.print(text, soft_wrap=True, markup=False)
 
     def show(self, sight: Sight) -> None:
         """Show how things stand."""
@@ -81,24 +127,20 @@ class Screen:
             self._live.update(self.picture(sight))
         elif not self._quiet and time.monotonic() - self._last >= LINE_S:
             self._last = time.monotonic()
-            posts = ", ".join(f"{name} {sight.posts.get(name, 0)}" for name in PLATFORMS)
-            self._console.print(
-                f"{sight.seconds:4.1f} s  {sight.completed} of {sight.jobs} jobs done, {sight.retries} retries; posts: {posts}",
-                soft_wrap=True,
-            )
+            self.say(_line(sight))
 
-    def conclude(
-        self, posts: dict[str, int], facts: list[tuple[str, str]], verdict: tuple[bool, str]
-    ) -> None:
+    def conclude(self, summary: Summary, verdict: tuple[bool, str]) -> None:
         """Print what happened."""
-        table = Table(
-            title="what happened", title_justify="left", box=None, show_header=False, pad_edge=False
-        )
-        table.add_column()
-        table.add_column(justify="right")
-        for name, value in [*facts, *[(f"posts on {name}", f"{number:,}") for name, number in posts.items()]]:
-            table.add_row(name, value)
-        self._console.print(table)
+        lines = [
+            f"{summary.jobs:,} jobs in {summary.seconds:.1f} s, {summary.jobs_per_second:.1f} a second",
+            *(
+                f"{tenant} was through with its {counted(one.posts)} after {one.seconds:.1f} s"
+                for tenant, one in summary.tenants.items()
+            ),
+        ]
+        for shown in (_queues(summary), _effects(summary), Text("\n".join(lines))):
+            self._console.print()
+            self._console.print(shown)
         holds, text = verdict
         self._console.print(Text(text, style="bold green" if holds else "bold red"), soft_wrap=True)
         sys.stdout.flush()
@@ -109,41 +151,75 @@ class Screen:
         return _picture(sight)
 
 
+def counted(posts: int) -> str:
+    """`1 post`, `6 posts`."""
+    return f"{posts:,} post" if posts == 1 else f"{posts:,} posts"
+
+
+def _line(sight: Sight) -> str:
+    tenants = []
+    for at, tenant in enumerate(sight.tenants):
+        counts = ", ".join(f"{part.of[at][0]} {LABELS[part.name][0]}" for part in sight.parts)
+        tenants.append(f"{tenant}: {counts}")
+    head = f"{sight.seconds:4.1f} s  {sight.ended} of {sight.jobs} jobs done, {sight.forwarded} retries"
+    return "; ".join([head, *tenants])
+
+
 def _picture(sight: Sight) -> Group:
-    states, posts = _bars(), _bars()
-    for name, number, style in (
-        ("waiting", sight.waiting, ""),
-        ("delayed", sight.delayed, "yellow"),
-        ("active", sight.active, "cyan"),
-        ("completed", sight.completed, "green"),
-        ("failed", sight.failed, "red"),
-    ):
-        states.add_row(Text(name, style=style), f"{number:,}", _bar(number, sight.jobs, style))
-    most = max(1, *[sight.posts.get(name, 0) for name in PLATFORMS])
-    for name in PLATFORMS:
-        number = sight.posts.get(name, 0)
-        posts.add_row(name, f"{number:,}", _bar(number, most, "blue"))
-    both = Table.grid(padding=(0, 4))
-    both.add_row(states, posts)
-    done = sight.completed + sight.failed
-    line = Text(
-        f"{done} of {sight.jobs} jobs, {sight.retries} retries, {done / max(sight.seconds, 0.1):.1f} jobs a second"
-    )
+    table = Table.grid(padding=(0, 1))
+    table.add_column(min_width=13)
+    for _ in sight.tenants:
+        table.add_column(width=BAR)
+        table.add_column(justify="right", min_width=7)
+    heads = [Text(tenant, style=f"bold {color}") for tenant, color in zip(sight.tenants, COLORS, strict=True)]
+    table.add_row("", *(cell for head in heads for cell in (head, "")))
+    for part in sight.parts:
+        cells: list[str | Text] = []
+        for (done, total), color in zip(part.of, COLORS, strict=True):
+            cells += [_bar(done, total, color), f"{done}/{total}"]
+        table.add_row(LABELS[part.name][1], *cells)
+    rate = sight.ended / max(sight.seconds, 0.1)
+    line = f"{sight.ended} of {sight.jobs} jobs, {sight.forwarded} retries, {rate:.1f} jobs a second"
     bar = Table.grid()  # a bar by itself does not end its line
-    bar.add_row(ProgressBar(total=max(1, sight.jobs), completed=done, width=60))
-    return Group(line, bar, both)
-
-
-def _bars() -> Table:
-    """A table of names, numbers and bars."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(justify="right", min_width=4)
-    table.add_column(width=BAR)
-    return table
+    bar.add_row(ProgressBar(total=max(1, sight.jobs), completed=sight.ended, width=74))
+    posts = "  ".join(f"{name} {count}" for name, count in sorted(sight.posts.items()))
+    return Group(Text(line), bar, table, Text(posts or "nothing has arrived yet", style="dim"))
 
 
 def _bar(number: int, most: int, style: str) -> Text:
     """A bar that is never empty where there is something."""
-    cells = max(round(BAR * number / most), 1) if number else 0
-    return Text("█" * cells, style=style)
+    cells = max(BAR * number // max(most, 1), 1) if number else 0
+    return Text("█" * cells, style=style) + Text("·" * (BAR - cells), style="dim")
+
+
+def _queues(summary: Summary) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("queue")
+    for name in ("jobs", "attempts", "retries", "failed"):
+        table.add_column(name, justify="right")
+    for queue, one in summary.queues.items():
+        table.add_row(queue, f"{one.jobs:,}", f"{one.attempts:,}", f"{one.retries:,}", f"{one.failed:,}")
+    table.add_row(
+        *(
+            "in all",
+            f"{summary.jobs:,}",
+            f"{summary.attempts:,}",
+            f"{summary.retries:,}",
+            f"{summary.failed:,}",
+        ),
+        style="bold",
+    )
+    return table
+
+
+def _effects(summary: Summary) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("what happened")
+    table.add_column("asked for", justify="right")
+    table.add_column("once", justify="right")
+    for kind, finding in summary.proof.items():
+        table.add_row(kind, f"{finding.expected:,}", f"{finding.once:,}")
+        if kind == "posts published":
+            for platform, count in summary.posts.items():
+                table.add_row(f"  on {platform}", "", f"{count:,}")
+    return table

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -43,6 +44,7 @@ class SandboxServer:
         port: The port on 127.0.0.1; 0 lets the system choose a free one.
         now: The clock, Unix time in seconds.
         smtp_tls: What the mail server, on a port of its own, does STARTTLS with; None does not offer it.
+        pictures: The folder that the media service serves as `https://pictures.example.com/`; None for none.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class SandboxServer:
         port: int = 0,
         now: Callable[[], float] = time.time,
         smtp_tls: ssl.SSLContext | None = None,
+        pictures: Path | None = None,
     ) -> None:
-        self._sandbox = Sandbox(behaviour, now=now, smtp_tls=smtp_tls)
+        self._sandbox = Sandbox(behaviour, now=now, smtp_tls=smtp_tls, pictures=pictures)
         self._mail = MailServer(self._sandbox.smtp)
         self._wanted_port = port
         self._url = ""
@@ -69,6 +72,7 @@ class SandboxServer:
         port: int = 0,
         now: Callable[[], float] = time.time,
         smtp_tls: ssl.SSLContext | None = None,
+        pictures: Path | None = None,
     ) -> Iterator[Self]:
         """Run a server in a thread of its own for as long as the `with` block lasts.
 
@@ -77,6 +81,7 @@ class SandboxServer:
             port: The port on 127.0.0.1; 0 lets the system choose a free one.
             now: The clock, Unix time in seconds; called in the thread.
             smtp_tls: What the mail server does STARTTLS with; None does not offer it.
+            pictures: The folder of the media service's pictures; None for none.
 
         Returns:
             A context manager that gives the server, listening.
@@ -84,7 +89,7 @@ class SandboxServer:
         Raises:
             OSError: The port is taken.
         """
-        server = cls(behaviour, port=port, now=now, smtp_tls=smtp_tls)
+        server = cls(behaviour, port=port, now=now, smtp_tls=smtp_tls, pictures=pictures)
         started: Future[Callable[[], None]] = Future()
         thread = threading.Thread(
             target=lambda: asyncio.run(server._serve_until_stopped(started)),

@@ -1,15 +1,17 @@
 """A gateway that serves a picture for any address, so that nothing has to be fetched from outside.
 
-Makes every picture itself. Never opens a connection.
+Makes every picture itself, but for those of a folder that it was given. Never opens a connection.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from jobrunner_sandbox.pictures import picture
+from jobrunner_sandbox.pictures import picture, recognise
 from jobrunner_sandbox.service import Call, Context, Endpoint, answer_json
 from jobrunner_sandbox.troubles import MediaTrouble, fetchable, media_trouble
 
@@ -19,13 +21,23 @@ TOO_LARGE_BYTES = 64 << 20
 CHUNK = bytes(64 << 10)
 
 
+SHELF = "pictures.example.com"
+"""The host whose addresses stand for the files of the folder."""
+
+
 class MediaService:
-    """`GET ?url=...` at the service's address or at `/media` below it; no token is needed."""
+    """`GET ?url=...` at the service's address or at `/media` below it; no token is needed.
+
+    Args:
+        context: What the services share.
+        folder: The folder whose files are served for `https://pictures.example.com/PATH`; None for none.
+    """
 
     name = "media"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, folder: Path | None = None) -> None:
         self._context = context
+        self._folder = folder.resolve() if folder else None
 
     def endpoints(self) -> Sequence[Endpoint]:
         """Return all methods and paths that are served."""
@@ -75,8 +87,19 @@ class MediaService:
             case MediaTrouble.NOT_AN_IMAGE:
                 return Response("<!doctype html><title>Not an image</title>", media_type="text/html")
             case MediaTrouble.CONTAINER_ERROR | MediaTrouble.CONTAINER_EXPIRED | None:
+                if self._folder is not None and urlsplit(url).hostname == SHELF:
+                    return self._from_folder(self._folder, unquote(urlsplit(url).path))
                 made = picture(url)
                 return Response(made.content, media_type=made.content_type)
+
+    def _from_folder(self, folder: Path, path: str) -> Response:
+        try:
+            file = (folder / path.lstrip("/")).resolve()
+            content = file.read_bytes() if file.is_relative_to(folder) else None
+        except (OSError, ValueError):
+            content = None
+        kind = None if content is None else recognise(content)
+        return self.refuse(404, "Not found") if kind is None else Response(content, media_type=kind)
 
 
 async def _zeros() -> AsyncIterator[bytes]:

@@ -1,0 +1,45 @@
+"""What the demo's plugins leave in its folder, read as anybody would: the tables of posts and of figures.
+
+By the columns that the plugins' READMEs name. Reads only, and takes a table that is not there for an empty one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from jobrunner_sandbox.cast import Text
+
+POSTS, METRICS, APPROVERS, IMAGES = "posts.db", "metrics.db", "approvers.db", "images"
+"""Names in the folder: three SQLite files and a folder."""
+
+
+def written(folder: Path, tenant: str) -> list[Text]:
+    """Return the posts that are written for a tenant, in the order of their ids."""
+    rows = _rows(
+        folder / POSTS,
+        "SELECT post_id, platform, hook, body, hashtags FROM content_posts WHERE tenant_id = ? ORDER BY post_id",
+        tenant,
+    )
+    return [
+        Text(post_id=post_id, platform=platform, hook=hook, body=body, hashtags=tuple(json.loads(hashtags)))
+        for post_id, platform, hook, body, hashtags in rows
+    ]
+
+
+def figures(folder: Path, tenant: str) -> list[tuple[str, str, str]]:
+    """Return the rows of a tenant's figures: platform, post and metric."""
+    rows = _rows(folder / METRICS, "SELECT platform, post, metric FROM metrics WHERE tenant = ?", tenant)
+    return [(platform, post, metric) for platform, post, metric in rows]
+
+
+def _rows(file: Path, query: str, *values: str) -> list[tuple[str, ...]]:
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+            return database.execute(query, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if file.exists() and "no such table" not in str(error):
+            raise
+        return []
