@@ -34,7 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("jobrunner.cli.queues:resume", "Let a paused queue go on."),
     "clear": ("jobrunner.cli.queues:clear", "Delete the jobs of a queue, but never one that runs."),
     "workers": ("jobrunner.cli.workers:workers", "List the workers."),
-    "plugins": ("jobrunner.cli.plugins:plugins", "List, show and check plugins."),
+    "plugins": ("jobrunner.cli.plugins:plugins", "List, show, check and make plugins."),
     "doctor": (
         "jobrunner.cli.doctor:doctor",
         "Check the server, the workers and the store; exit 1 on findings.",
