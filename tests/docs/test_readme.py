@@ -77,10 +77,3 @@ def test_producer_of_the_page_works_as_written(start_process, folder):
     assert producer.output().strip() == "Hello Ada"
     worker.terminate()
     assert worker.wait() == 0
-
-
-def test_links_of_the_page_lead_somewhere():
-    """A page that is moved takes its links along."""
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        if not target.startswith("http"):
-            assert (ROOT / target).exists(), target
