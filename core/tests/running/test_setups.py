@@ -54,6 +54,7 @@ async def walk() -> int:
 
 def errands(**more):
     retry = RetryPolicy(max_attempts=2, base=0.01, cap=0.01)
+    more = {"max_waiting_bytes": 1 << 30, "unique_field": None} | more
     return Queue("errand", Errand, run_errand, concurrency=3, retry=retry, lease=1, **more)
 
 
@@ -90,6 +91,14 @@ async def live(bed, url, admin):
         with pytest.raises(JobCancelledError):
             await asyncio.to_thread(long.result, 10)
         await bed.until(lambda: len(bed.lines("job.completed")) == 5, what="the job of a job")
+        await admin.pause("errand", "t2")
+        held = [
+            producer.enqueue("errand", Errand(tenant_id="t2", how=how), job_id=f"held-{how}")
+            for how in ("well", "kept")
+        ]
+        await admin.cancel("errand", ["held-kept"])
+        await admin.resume("errand", "t2")
+        assert await asyncio.to_thread(held[0].result, 30) == "done"
     producer.close()
     return bed.lines()
 

@@ -109,6 +109,8 @@ def one_call(queue):
         "turn": calls.turn(queue.keys),
         "repair": calls.repair(queue.keys, ["wait", "ghost", "c"], [("run", b"not so")]),
         "adjust": calls.adjust(queue.keys, {"waiting|t1": (None, 2)}),
+        "heads": calls.heads(queue.keys, ["f"]),
+        "causes": calls.causes(queue.keys, ["f"]),
         "counts": calls.counts(queue.keys),
     }
 

@@ -18,7 +18,18 @@ from jobrunner.store.scripts import CALLED, SCRIPT_KEYS, script
 Role: TypeAlias = Literal["worker", "producer", "operator"]
 
 _SCRIPTS: dict[Role, tuple[str, ...]] = {
-    "worker": ("enqueue", "exchange", "extend", "recover", "note", "retry", "trim", "prune", "counts"),
+    "worker": (
+        "enqueue",
+        "exchange",
+        "extend",
+        "recover",
+        "note",
+        "retry",
+        "turn",
+        "trim",
+        "prune",
+        "counts",
+    ),
     "producer": ("enqueue",),
     "operator": tuple(SCRIPT_KEYS),
 }
