@@ -8,13 +8,13 @@ import pytest
 QUEUE = "/api/queue/parcel.deliver"
 
 
-async def raw(house, data, *, seconds=10.0):
-    """What comes back for bytes as they are."""
+async def raw(house, data, *, seconds=20.0, until_end=False):
+    """What comes back for bytes as they are; all of it until the server ends the connection, if wanted."""
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
     writer.write(data)
     await writer.drain()
     try:
-        return await asyncio.wait_for(reader.read(65536), seconds)
+        return await asyncio.wait_for(reader.read(-1 if until_end else 65536), seconds)
     finally:
         writer.close()
 
@@ -141,8 +141,25 @@ async def test_slow_body_is_given_up(open_house):
         f"POST {QUEUE}/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
         "Content-Length: 1000\r\n\r\n{"
     ).encode()
-    answer = await raw(house, head)
+    answer = await raw(house, head, until_end=True)
     assert answer.split()[1] == b"408"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /api/queue/parcel.deliver/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
+        b"POST /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"POST /nope HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 1000\r\n\r\n{",
+    ],
+)
+async def test_answer_before_the_body_is_there_ends_the_connection(house, head):
+    """A body that nobody reads has no deadline; it must not hold a connection that was answered already."""
+    answer = await raw(house, head, until_end=True)
+    assert answer.startswith(b"HTTP/1.1 ")
+    assert b"connection: close" in answer.lower()
 
 
 async def test_large_head_is_refused(house):

@@ -75,8 +75,16 @@ class Gate:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
         headers = {name.lower(): value for name, value in scope["headers"]}
+        unsafe = scope["method"] in UNSAFE
+        body = _Body(
+            receive,
+            expected=headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers,
+            raises=unsafe,
+            max_bytes=self._settings.max_body,
+            seconds=self._settings.receive_timeout,
+        )
+        answer = _Answer(send, body)
         refusal = self._refusal(scope, headers)
         if refusal is not None:
             client = scope.get("client")
@@ -85,11 +93,11 @@ class Gate:
                 await _drain(receive)
             await answer.problem(refusal)
             return
-        unsafe = scope["method"] in UNSAFE
-        body = _Body(
-            receive, raises=unsafe, max_bytes=self._settings.max_body, seconds=self._settings.receive_timeout
-        )
-        await self._app(scope, body, answer)
+        try:
+            await self._app(scope, body, answer)
+        finally:
+            body.let_go()
+            answer.let_go()
 
     def _refusal(self, scope: Scope, headers: Headers) -> ProblemError | None:
         path = scope["path"]
@@ -142,14 +150,22 @@ class _Body:
     Where nobody reads the body, only whether the client is still there, too much of it counts as if it were not.
     """
 
-    def __init__(self, receive: Receive, *, raises: bool, max_bytes: int, seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, *, expected: bool, raises: bool, max_bytes: int, seconds: float
+    ) -> None:
         self._receive = receive
+        self.is_left = expected
+        """Whether some of it has not arrived."""
         self._raises = raises
         self._left = max_bytes
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._deadline: float | None = None
         self._whole = False
+
+    def let_go(self) -> None:
+        """Hold the server's side no longer: an error's traceback may keep this one, and with it the connection."""
+        self._whole, self._receive = True, _gone
 
     async def __call__(self) -> HTTPReceiveMessage:
         if self._whole:  # what comes now is that the client went away, and may take its time
@@ -169,6 +185,7 @@ class _Body:
         if message["type"] == "http.request":
             self._left -= len(message["body"])
             self._whole = not message["more_body"]
+            self.is_left = not self._whole
             if self._left < 0:
                 self._whole = True
                 if not self._raises:
@@ -178,6 +195,14 @@ class _Body:
                 large = f"the body is larger than {self._max_bytes:,} bytes"
                 raise ProblemError(413, large, headers={"connection": "close"})
         return message  # type: ignore[return-value]  # of http only
+
+
+async def _gone() -> HTTPReceiveMessage:
+    return {"type": "http.disconnect"}
+
+
+async def _nowhere(message: Message) -> None:
+    del message
 
 
 async def _drain(receive: Receive) -> None:
@@ -195,15 +220,21 @@ async def _drain(receive: Receive) -> None:
 class _Answer:
     """An answer on its way out, with the headers that keep browsers safe."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, body: _Body) -> None:
         self._send = send
-        self.begun = False
+        self._body = body
+
+    def let_go(self) -> None:
+        """As a body's."""
+        self._send = _nowhere
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.begun = True
             there = {name.lower() for name, _ in message["headers"]}
             added = [(name, value) for name, value in HEADERS if name not in there]
+            if self._body.is_left and b"connection" not in there:
+                # The server would wait for the rest without a deadline, so as to use the connection again.
+                added.append((b"connection", b"close"))
             message = {**message, "headers": [*message["headers"], *added]}
         await self._send(message)
 
