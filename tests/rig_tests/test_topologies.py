@@ -5,7 +5,7 @@ import ssl
 import pytest
 import redis
 from rig.certificates import Authority
-from rig.servers import ServerOptions
+from rig.servers import KINDS, ServerOptions
 
 
 @pytest.mark.parametrize("kind", ["valkey", pytest.param("redis", marks=pytest.mark.cluster)])
@@ -29,7 +29,8 @@ def test_primaries_share_the_slots_and_a_slot_moves_with_its_keys(start_cluster,
         source.client().get("{q}:a")
 
 
-@pytest.mark.parametrize("kind", ["valkey", pytest.param("redis", marks=pytest.mark.cluster)])
+@pytest.mark.cluster
+@pytest.mark.parametrize("kind", KINDS)
 def test_sentinels_promote_the_replica_of_a_killed_primary(start_sentinels, kind):
     """What the replica had is there after it, and the Sentinels name it."""
     setup = start_sentinels(kind)

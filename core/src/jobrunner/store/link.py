@@ -8,7 +8,6 @@ decided where the call is known to be safe.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -146,9 +145,7 @@ class ConnectionLink:
         """Close everything, and wait for the farewells that TLS sends: a loop that ends before them leaks sockets."""
         self._closed = True
         idle, self._idle = self._idle, []
-        for connection in idle:
-            with contextlib.suppress(*_LOST):
-                await connection.disconnect()
+        await asyncio.gather(*[connection.disconnect() for connection in idle], return_exceptions=True)
 
     def _ready(self) -> AbstractConnection | None:
         if os.getpid() != self._pid:
