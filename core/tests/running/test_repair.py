@@ -235,6 +235,19 @@ async def test_large_damage_is_repaired_in_steps(clinic):
     assert [one async for one in repair(clinic.bed.admin, "task.do") if one.level == "fixed"] == []
 
 
+async def test_key_of_a_job_that_is_gone_is_free_again(bed):
+    """What nobody can finish would keep everybody else out."""
+    here = bed(Queue("task.do", Task, do, lease=1))
+    clinic = Clinic(here)
+    first = await here.client.enqueue("task.do", Task(tenant_id="t1"), unique="k")
+    await clinic.redis("HDEL", "jobs", first.id)
+    await clinic.fix()
+
+    assert await clinic.wrong() == []
+    assert await clinic.redis("HLEN", "uniques") == await clinic.redis("HLEN", "unique") == 0
+    assert (await here.client.enqueue("task.do", Task(tenant_id="t1"), unique="k")).created
+
+
 @pytest.mark.parametrize(
     ("part", "what"), [("held", "held for a tenant"), ("parked", "in no list"), ("wait", "in two lists")]
 )

@@ -47,7 +47,7 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
         "limit": "meta",
         "repair": (
             "jobs wait later active lease attempts state done dead cancelled parked share wake meta steps "
-            "progress logs held turns refill"
+            "progress logs held turns refill unique uniques"
         ),
         "adjust": "tally",
         "turn": "wait active held turns share wake tally meta rates refill",

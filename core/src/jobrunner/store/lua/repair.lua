@@ -1,7 +1,7 @@
 -- repair: put jobs back in their place, each by what is true of it at this moment; one that is in its place is left alone.
 --
 -- KEYS     jobs wait later active lease attempts state done dead cancelled parked share wake meta steps progress logs
---          held turns refill
+--          held turns refill unique uniques
 -- ARGV     1 n: leases of workers that are gone   then id, lease as it was seen, n times
 --          then m: entries of `held` that nothing in `parked` answers to   then the entries, m times
 --          then ids; up to 100 of each
@@ -10,10 +10,10 @@
 --          'leased' (it was in no list, and somebody has its lease), 'one list' (it was in several),
 --          'unleased' (its lease was of no use), 'expired' (it was active without a lease)
 -- The tally is left alone, since nobody knows what it took the damage for: count it again afterwards.
--- uses: time order unhold
+-- uses: time order unhold unique
 local keys = {jobs = KEYS[1], wait = KEYS[2], active = KEYS[4], lease = KEYS[5], state = KEYS[7], done = KEYS[8],
   parked = KEYS[11], share = KEYS[12], wake = KEYS[13], meta = KEYS[14], held = KEYS[18], turns = KEYS[19],
-  refill = KEYS[20]}
+  refill = KEYS[20], unique = KEYS[21], uniques = KEYS[22]}
 local HASHES = {KEYS[5], KEYS[6], KEYS[7], KEYS[15], KEYS[16], KEYS[17]}
 -- The first that has a job keeps it: what is done is never repeated, what is to run is rather run than forgotten.
 local LISTS = {KEYS[8], KEYS[2], KEYS[3], KEYS[11], KEYS[9], KEYS[10], KEYS[4]}
@@ -89,6 +89,7 @@ for at = entries, #ARGV do
     local gone = 0
     for _, list in ipairs(LISTS) do gone = gone + call('ZREM', list, id) end
     for _, hash in ipairs(HASHES) do gone = gone + call('HDEL', hash, id) end
+    if call('EXISTS', keys.uniques) == 1 then free_keys(keys, {id}) end
     verdicts[#verdicts + 1] = gone > 0 and 'forgotten' or 'right'
   end
 end
