@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clear": ("jobrunner.cli.queues:clear", "Delete the jobs of a queue, but never one that runs."),
     "limits": ("jobrunner.cli.limits:limits", "Show and change what a queue and its tenants may do."),
     "workers": ("jobrunner.cli.workers:workers", "List the workers."),
-    "plugins": ("jobrunner.cli.plugins:plugins", "List, show and check plugins."),
+    "plugins": ("jobrunner.cli.plugins:plugins", "List, show, check and make plugins."),
     "doctor": (
         "jobrunner.cli.doctor:doctor",
         "Check the server, the workers and the store; exit 1 on findings.",

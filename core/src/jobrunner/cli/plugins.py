@@ -1,10 +1,11 @@
-"""`jobrunner plugins`: what is installed, what it declares, whether it is sound."""
+"""`jobrunner plugins`: what is installed, what it declares, whether it is sound; and what writes new ones."""
 
 from __future__ import annotations
 
 import click
 import msgspec
 
+from jobrunner.cli.making import new, stubs
 from jobrunner.cli.output import counted, json_option, print_json, print_table
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.declaration import payload_schema
@@ -14,7 +15,11 @@ from jobrunner.plugins import Plugin, Plugins, queue_concurrency
 
 @click.group()
 def plugins() -> None:
-    """List, show and check plugins."""
+    """List, show, check and make plugins."""
+
+
+plugins.add_command(new)
+plugins.add_command(stubs)
 
 
 @plugins.command("list", epilog="Examples:  jobrunner plugins list   |   jobrunner plugins list --json")

@@ -1,0 +1,1 @@
+"""What a newcomer does, as a newcomer would: from an empty environment."""
