@@ -9,10 +9,10 @@ from jobrunner import PluginError
 from jobrunner.testing import ContractError, check_plugin
 
 PLUGIN = """
-import os, pathlib, signal, socket, subprocess, sys, threading
+import asyncio, os, pathlib, signal, socket, subprocess, sys, threading
 from typing import Annotated
 import msgspec
-from jobrunner import Job, Queue, Secret, SyncJob, hookimpl
+from jobrunner import Job, Queue, Retry, Secret, SyncJob, hookimpl
 
 {top}
 
@@ -23,7 +23,7 @@ class Post(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=Tr
     {extra}
 
 async def send(job: {job}) -> None:
-    pass
+    {body}
 
 @hookimpl
 def jobrunner_queues() -> list[Queue]:
@@ -33,9 +33,11 @@ def jobrunner_queues() -> list[Queue]:
 EXAMPLES = {"post.send": [{"tenantId": "t1", "title": "Hello", "token": "hush-hush-hush"}]}
 
 
-def plugin(folder: Path, *, top="", title="str", extra="", job="Job[Post]", version=1) -> str:
+def plugin(
+    folder: Path, *, top="", title="str", extra="", job="Job[Post]", version=1, body="await asyncio.sleep(60)"
+) -> str:
     file = folder / "poster.py"
-    file.write_text(PLUGIN.format(top=top, title=title, extra=extra, job=job, version=version))
+    file.write_text(PLUGIN.format(top=top, title=title, extra=extra, job=job, version=version, body=body))
     return str(file)
 
 
@@ -166,3 +168,90 @@ def test_schema_is_held_to_the_recorded_one(tmp_path: Path, monkeypatch: pytest.
     assert "JOBRUNNER_UPDATE_SCHEMAS=1" in first[0]
     assert "recorded for version 1, at $defs.Post.properties.title.type; jobs in flight" in changed[0]
     assert "post.send.v2.json" in raised[0]
+
+
+# ---- handlers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "breach"),
+    [
+        (
+            "try:\n        await asyncio.sleep(60)\n    except BaseException:\n        pass",
+            "post.send: its handler goes on when it is cancelled, and ends as completed: let asyncio.CancelledError through",
+        ),
+        (
+            "try:\n        await asyncio.sleep(60)\n    except BaseException:\n        raise Retry(after=1) from None",
+            "post.send: its handler goes on when it is cancelled, and ends as retried: let asyncio.CancelledError through",
+        ),
+    ],
+)
+def test_handler_that_swallows_its_cancelling_breaks_the_contract(
+    tmp_path: Path, body: str, breach: str
+) -> None:
+    """It would keep a worker from stopping, and a cancelled job from ending."""
+    assert breaches(plugin(tmp_path, body=body), examples=EXAMPLES) == [breach]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "await job.step('post', job.resource(pathlib.Path).send, job.payload.title)",
+        "async with job.resource(pathlib.Path) as way:\n        await way.send(1)",
+        "async for part in job.resource(pathlib.Path).parts():\n        pass",
+        "try:\n        await asyncio.sleep(60)\n    finally:\n        raise ValueError('in its clean-up')",
+    ],
+)
+def test_handler_that_stops_keeps_the_contract(tmp_path: Path, body: str) -> None:
+    """With stand-ins for its resources it gets as far as its first wait, and no further."""
+    report = check_plugin(plugin(tmp_path, body=body), examples=EXAMPLES)
+
+    assert not [line for line in report.skipped if "cancelling" in line]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "pathlib.Path(r'{file}').write_text('x')",
+        "socket.create_connection(('127.0.0.1', 9))",
+        "subprocess.run(['touch', r'{file}'])",
+    ],
+)
+def test_handler_does_nothing_outside_while_it_is_tried(tmp_path: Path, body: str) -> None:
+    """A contract that posted something in passing would be worse than none."""
+    file = tmp_path / "made"
+
+    report = check_plugin(plugin(tmp_path, body=body.format(file=file)), examples=EXAMPLES)
+
+    assert not file.exists()
+    (line,) = [line for line in report.skipped if "cancelling" in line]
+    assert "check_plugin lets nothing outside while it tries a handler" in line
+
+
+def test_what_a_handler_imports_late_is_imported_now(tmp_path: Path) -> None:
+    """A worker would find out with its first job."""
+    (tmp_path / "late_effect.py").write_text("import os\nos.environ['SEEN'] = '1'\n")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        found = breaches(plugin(tmp_path, body="from late_effect import os"), examples=EXAMPLES)
+        missing = breaches(plugin(tmp_path, body="import not_there_at_all"), examples=EXAMPLES)
+    finally:
+        sys.path.remove(str(tmp_path))
+
+    assert found == ["loading it sets the environment variable b'SEEN'"]
+    assert missing == [
+        "post.send: its handler imports not_there_at_all, which is not there: No module named 'not_there_at_all'"
+    ]
+
+
+def test_description_is_no_part_of_the_recorded_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A docstring binds no job; and Python 3.13 strips its indentation, which would be another schema."""
+    monkeypatch.setenv("JOBRUNNER_UPDATE_SCHEMAS", "1")
+    check_plugin(plugin(tmp_path, extra='"""One text."""'), schemas=tmp_path)
+    monkeypatch.delenv("JOBRUNNER_UPDATE_SCHEMAS")
+    file = tmp_path / "post.send.v1.json"
+    file.write_text(file.read_text().replace('"title": "Post"', '"description": "Another.", "title": "Post"'))
+
+    assert check_plugin(plugin(tmp_path), schemas=tmp_path).queues == ["post.send"]

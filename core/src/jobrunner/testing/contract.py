@@ -1,11 +1,13 @@
 """What every plugin must keep to, checked in one call: it loads, and loading does nothing else; its payloads make
-the round trip, its secrets stay hidden, and its schemas are those that jobs in flight were written by.
+the round trip, its secrets stay hidden, its handlers stop when they are cancelled, and its schemas are those that jobs
+in flight were written by.
 
-It never runs a handler and never touches a store.
+It never touches a store, and lets no handler go outside.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,7 +18,6 @@ from pathlib import Path
 import msgspec
 
 from jobrunner.declaration import payload_schema
-from jobrunner.discovery import Found
 from jobrunner.drafting import Payload
 from jobrunner.errors import JobrunnerError, PayloadError
 from jobrunner.job import Job, SyncJob
@@ -73,8 +74,10 @@ def check_plugin(
     """Check that a plugin keeps to what every plugin must.
 
     It loads, and in a process of its own loading writes no file, opens no connection, starts no process or thread,
-    takes no signal, sets no variable and prints nothing. Its handlers are annotated with their queue's payload. Each
-    example makes the round trip in both spellings and shows no secret. Each payload's JSON Schema comes out the same
+    takes no signal, sets no variable and prints nothing; nor does what its handlers import when they run. Its handlers
+    are annotated with their queue's payload. Each example makes the round trip in both spellings and shows no secret.
+    Each `async def` handler, run on its first example with stand-ins for its resources and every way outside shut,
+    stops when it is cancelled at its first wait. Each payload's JSON Schema comes out the same
     in two processes, and is the one that was recorded for its version.
 
     Args:
@@ -94,9 +97,10 @@ def check_plugin(
         SettingsError: A setting has a value that cannot be used.
     """
     (loaded, *_), variables = load_plugins([plugin], settings=settings, environ=environ)
-    seen = _watched(loaded.found, variables)
+    seen = _watched(loaded, variables, examples or {})
     breaches = [f"loading it {effect}" for effect in seen.effects] if seen else []
     breaches += [f"it cannot be loaded in a process of its own: {seen.error}"] if seen and seen.error else []
+    breaches += seen.late_errors if seen else []
     examples = examples or {}
     breaches += [
         f"there are examples for {name}, and it declares no such queue"
@@ -109,6 +113,8 @@ def check_plugin(
         breaches += _schema_breaches(queue, seen, schemas)
         for example in examples.get(queue.name, ()):
             breaches += _example_breaches(queue, example)
+        if seen and (verdict := seen.verdicts.get(queue.name)) and verdict.breach:
+            breaches.append(f"{queue.name}: its handler {verdict.breach}")
     if breaches:
         raise ContractError(loaded.found.blame, breaches)
     return PluginReport(
@@ -128,17 +134,24 @@ def _skipped(
     for name in plugin.queues:
         if not examples.get(name):
             yield f"{name}: no round trip, and secrets not looked for: no example was given"
+        elif seen and (verdict := seen.verdicts.get(name)) and verdict.skipped:
+            yield f"{name}: cancelling was not tried: {verdict.skipped}"
 
 
 # ---- loading -------------------------------------------------------------------------------------------------
 
 
-def _watched(found: Found, variables: Mapping[str, str]) -> Seen | None:
+def _watched(plugin: Plugin, variables: Mapping[str, str], examples: Examples) -> Seen | None:
     """Load it once more, in a process of its own; None where that process could not import it."""
+    found = plugin.found
     target = _importable(found.target)
     if target is None:
         return None
-    asked = Asked(found=msgspec.structs.replace(found, target=target), environ=dict(variables))
+    asked = Asked(
+        found=msgspec.structs.replace(found, target=target),
+        environ=dict(variables),
+        examples=dict(_tried(plugin, examples)),
+    )
     paths = os.pathsep.join(path for path in sys.path if path)
     try:
         done = subprocess.run(
@@ -158,6 +171,14 @@ def _watched(found: Found, variables: Mapping[str, str]) -> Seen | None:
             f"exit status {done.returncode}"
         ]
         return Seen(error=last[0])
+
+
+def _tried(plugin: Plugin, examples: Examples) -> Iterator[tuple[str, dict[str, object]]]:
+    """Each queue's first example that is valid, as on the wire; those that are not are breaches of their own."""
+    for name, queue in plugin.queues.items():
+        for example in examples.get(name, ())[:1]:
+            with contextlib.suppress(PayloadError):
+                yield name, msgspec.json.decode(queue.codec.encode(example)[0])
 
 
 def _importable(target: str) -> str | None:

@@ -5,7 +5,7 @@ It owns no time and decides nothing: when something runs is the harness's busine
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -19,10 +19,9 @@ from jobrunner.queue import Queue
 from jobrunner.record import decode_journal, snoozed_ms
 from jobrunner.settings import Settings
 from jobrunner.store import looks
+from jobrunner.testing.crashing import Crashes, MortalConsumer, MortalDesk, MortalExecutor
 from jobrunner.worker.attempt import Attempt
 from jobrunner.worker.consumer import Consumer
-from jobrunner.worker.desk import WorkerDesk
-from jobrunner.worker.executor import Executor
 from jobrunner.worker.health import Health
 from jobrunner.worker.maintenance import Maintenance
 from jobrunner.worker.notes import Notes
@@ -52,6 +51,7 @@ class Crew:
         clock: The time.
         settings: The core's settings.
         environ: The environment, for the queues' concurrencies.
+        crashes: The crashes that the test asks for.
 
     Raises:
         PluginError: A plugin's wrapper raised, or returned what cannot be a handler.
@@ -64,7 +64,9 @@ class Crew:
         clock: Clock,
         settings: Settings,
         environ: Mapping[str, str],
+        crashes: Crashes,
     ) -> None:
+        self._crashes = crashes
         self._plugins = client.plugins
         self._store = client.store
         self._clock = clock
@@ -78,11 +80,12 @@ class Crew:
         self._notes = Notes(client.store)
         self._threads = Threads("jobrunner-harness")
         logs = Logs(msgspec.structs.replace(settings, log_level="debug", log_format="json"))
-        self._desk = WorkerDesk(self._notes, resources, logs, client, NAME)
+        self._desk = MortalDesk(self._notes, resources, logs, client, NAME)
+        self._desk.crashes = crashes
         self._executors = {name: self._executor(queue) for name, queue in client.plugins.queues.items()}
         self._generation = 0
 
-    def consumers(self) -> list[Consumer]:
+    def consumers(self) -> list[MortalConsumer]:
         """New consumers, one a queue, under a new name, so that their exchanges are counted from one."""
         self._generation += 1
         slots = Slots()
@@ -90,7 +93,7 @@ class Crew:
         for name, queue in self._plugins.queues.items():
             owner = self._plugins.owner(name)
             made.append(
-                Consumer(
+                MortalConsumer(
                     queue,
                     concurrency=queue_concurrency(queue, self._settings, self._environ),
                     worker_id=f"{NAME}-{self._generation}",
@@ -110,8 +113,22 @@ class Crew:
     async def tidy(self) -> None:
         """Trim what ended and line up what was parked, as a worker does every now and then."""
         consumers = self.consumers()
-        maintenance = Maintenance(
-            consumers,
+        maintenance = self._maintenance(consumers)
+        for consumer in consumers:
+            await maintenance.tidy(consumer)
+
+    async def recover(self, queue: str) -> None:
+        """Take back the leases of a queue that ran out, as a worker does every third of a lease."""
+        consumers: list[Consumer] = [one for one in self.consumers() if one.queue.name == queue]
+        await self._maintenance(consumers).recover(consumers[0].queue, consumers[0])
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.close()
+
+    def _maintenance(self, consumers: Sequence[Consumer]) -> Maintenance:
+        return Maintenance(
+            list(consumers),
             self._store,
             health=self._health,
             observers=self._observers,
@@ -119,24 +136,20 @@ class Crew:
             worker_id=NAME,
             keyring=self._plugins.keyring,
         )
-        for consumer in consumers:
-            await maintenance.tidy(consumer)
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self._threads.close()
-
-    def _executor(self, queue: Queue) -> Executor:
+    def _executor(self, queue: Queue) -> MortalExecutor:
         keys = self._store.keys(queue.name)
 
         async def snoozed(attempt: Attempt) -> int:
             raw = await self._store.run(looks.field(keys, "state", [attempt.id]))
             return snoozed_ms(decode_journal(raw[0]))
 
-        return Executor(
+        executor = MortalExecutor(
             queue,
             self._plugins.wrapped_handler(queue),
             snoozed_ms=snoozed,
             keyring=self._plugins.keyring,
             threads=self._threads,
         )
+        executor.crashes = self._crashes
+        return executor

@@ -18,6 +18,7 @@ from jobrunner.logs import Logger, Logs
 from jobrunner.plugins import Plugins
 from jobrunner.queuebook import QueueBook
 from jobrunner.record import decode_record
+from jobrunner.testing.crashing import Crashes, step_name
 from jobrunner.worker.attempt import Attempt
 from jobrunner.worker.desk import attempt_logger, child_id
 from jobrunner.worker.notes import MAX_STEPS
@@ -51,10 +52,16 @@ class PerformDesk:
         resources: What handlers may ask for.
         logs: Where lines go.
         steps: The steps of earlier attempts, name -> JSON.
+        crashes: Where the attempt is to die.
     """
 
     def __init__(
-        self, plugins: Plugins, resources: Resources, logs: Logs, steps: Mapping[str, bytes]
+        self,
+        plugins: Plugins,
+        resources: Resources,
+        logs: Logs,
+        steps: Mapping[str, bytes],
+        crashes: Crashes,
     ) -> None:
         self.book = QueueBook(plugins)
         self.steps = dict(steps)
@@ -65,6 +72,7 @@ class PerformDesk:
         self._plugins = plugins
         self._resources = resources
         self._logs = logs
+        self._crashes = crashes
         self._size = sum(len(name) + len(value) + 5 for name, value in steps.items())
 
     async def load_steps(self, attempt: Attempt) -> dict[str, bytes]:
@@ -78,6 +86,7 @@ class PerformDesk:
         Raises:
             StepError: The job's steps are full.
         """
+        await self._crashes.reached(attempt, f"effect:{step_name(line)}")
         self._size += len(line) + 1
         if self._size > MAX_STEPS:
             raise StepError(
@@ -86,6 +95,7 @@ class PerformDesk:
         name, value = msgspec.json.decode(line, type=tuple[str, msgspec.Raw])
         self.steps[name] = bytes(value)
         self.done.append(name)
+        await self._crashes.reached(attempt, f"step:{name}")
 
     async def enqueue(
         self, attempt: Attempt, queue: str, payload: object, options: Mapping[str, object]
@@ -105,6 +115,7 @@ class PerformDesk:
         else:  # a queue of a plugin that is not here: all that can be checked is that it can be sent
             made = draft(Declaration(name=queue), cast("Payload", payload), given)
         self.enqueued.append(self._written_down(made))
+        await self._crashes.reached(attempt, f"enqueue:{queue}")
         return made.job.id
 
     def _written_down(self, made: Draft) -> EnqueuedJob:

@@ -46,6 +46,8 @@ class GivenResources(Resources):
         raise LookupError(f"the test gave no resource of type {kind.__name__} (it gave: {here})")
 
 
-def resources_for(plugins: Plugins, given: Mapping[type[object], object] | None) -> Resources:
+def resources_for(plugins: Plugins, given: Mapping[type[object], object] | Resources | None) -> Resources:
     """The plugins' own resources, or what the test gives in their place."""
+    if isinstance(given, Resources):
+        return given
     return Resources(plugins) if given is None else GivenResources(given)

@@ -1,8 +1,8 @@
 """Plugins under a clock of the test's own: a store in memory, a real client, and the worker's consumers.
 
 Nothing runs unless the test says so, by `drain`, `run_due` or `advance`; then what runs is what a worker runs:
-the same exchange, executor, retries and maintenance. There are no leases to renew, no signals and no processes:
-a handler for `executor="process"` runs in a thread or on the loop.
+the same exchange, executor, retries and maintenance. There are no signals and no processes: a handler for
+`executor="process"` runs in a thread or on the loop.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ from jobrunner.sealing import Keyring
 from jobrunner.settings import Settings, core_settings
 from jobrunner.store import calls, looks
 from jobrunner.sync_client import SyncClient
+from jobrunner.testing import expecting
 from jobrunner.testing.clock import VirtualClock, seconds
+from jobrunner.testing.crashing import Crashes, LostLeases
 from jobrunner.testing.crew import Crew
 from jobrunner.testing.given import resources_for
 from jobrunner.testing.loading import load_plugins
 from jobrunner.testing.memory import Memory
 from jobrunner.testing.shift import Shift
 from jobrunner.testing.stored import StoredJob, read_job, read_jobs
+from jobrunner.worker.attempt import Attempt
 
 E = TypeVar("E", bound=Event)
 
@@ -111,6 +114,8 @@ class Harness:
         """Its twin, for code that does not await."""
         self._resources = resources_for(self.plugins, resources)
         self._crew: Crew | None = None
+        self._crashes = Crashes(self._died)
+        self._lost = LostLeases()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -122,19 +127,28 @@ class Harness:
         self._stack.callback(self._memory.close)
         try:
             await self._stack.enter_async_context(self._resources)
-            self._crew = Crew(self.client, self._resources, self.clock, self._settings, self._environ)
+            self._crew = Crew(
+                self.client, self._resources, self.clock, self._settings, self._environ, self._crashes
+            )
         except BaseException:
             await self._stack.aclose()
             raise
         self._stack.callback(self._crew.close)
+        self._stack.push_async_callback(self._crashes.let_go)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the plugins' resources and forget the jobs."""
+        """Leave the plugins' resources and forget the jobs.
+
+        Raises:
+            AssertionError: A crash that `kill_after` asked for did not happen, and the test has not failed already.
+        """
         self._crew = None
         await self._stack.__aexit__(kind, error, trace)
+        if error is None:
+            self._crashes.check()
 
     # ---- time --------------------------------------------------------------------------------------------------
 
@@ -171,8 +185,9 @@ class Harness:
             self._move_to(target)
             return 0
         ran = await self.drain()
-        while (due := await self._next_due()) is not None and self.clock.now_ms < due <= target:
+        while (due := await self._next_moment()) is not None and self.clock.now_ms < due <= target:
             self._move_to(due)
+            await self._recover()
             ran += await self.drain()
         self._move_to(target)
         if self._crew is not None:
@@ -264,6 +279,21 @@ class Harness:
         store = self._memory.sync_store
         return [job for name in queues for one in states for job in read_jobs(store, self.plugins, name, one)]
 
+    def expect_enqueued(
+        self, queue: str, payload: Mapping[str, object] | msgspec.Struct | None = None, **facts: object
+    ) -> StoredJob:
+        """Return the one job of a queue, in whichever state, with this payload and these facts.
+
+        Args:
+            queue: The queue's name.
+            payload: The whole payload as a Struct, or some of its fields as a map, in either spelling.
+            **facts: What else it is to have, as in `StoredJob`, such as `state="delayed"`.
+
+        Raises:
+            AssertionError: There is none, or more than one; the message says what there is.
+        """
+        return expecting.expect_enqueued(self.jobs(), queue, payload, facts)
+
     async def cancel(self, job: JobHandle | str, reason: str = "", queue: str | None = None) -> str:
         """Cancel a job as somebody at the command line would; one that runs is told at once.
 
@@ -277,6 +307,25 @@ class Harness:
         if self._recorder.shift is not None:
             await self._recorder.shift.heartbeat()
         return verdict
+
+    def kill_after(self, where: str, *, queue: str = "", times: int = 1) -> None:
+        """Let an attempt's process be killed when the attempt comes to a place: nothing more of its handler runs.
+
+        The job stays active, as it would, until its lease has run out: `advance` past that (30 s, if the queue says
+        nothing else) and past the wait after a crash, and the next attempt begins. Other attempts are not harmed.
+        What the killed handler would do while it is unwound (`finally`) happens when the harness is left.
+
+        Args:
+            where: `start`, before the handler; `step:NAME`, right after that step was stored; `effect:NAME`, when it
+                was done and before it was stored; `enqueue:QUEUE`, after a job was enqueued there; `end`, when the
+                handler has ended and nobody was told.
+            queue: The only queue whose attempts are killed; empty for all.
+            times: How many attempts are killed; a queue's `max_crashes` of them bury a job.
+
+        Raises:
+            ValueError: There is no such place.
+        """
+        self._crashes.ask(where, queue=queue, times=times)
 
     # ---- events ------------------------------------------------------------------------------------------------
 
@@ -313,9 +362,26 @@ class Harness:
         self.clock.move(timedelta(milliseconds=max(0, ms - self.clock.now_ms)))
         self._memory.tell_time()
 
-    async def _next_due(self) -> int | None:
-        """When the next delayed job is due, in ms."""
+    def _died(self, attempt: Attempt) -> None:
+        if self._recorder.shift is not None:
+            self._recorder.shift.lose(attempt)
+        self._lost.add(attempt)
+
+    async def _recover(self) -> None:
+        """Take back the leases of killed attempts that have run out by now."""
+        for name in self._lost.looks(self.plugins.queues):
+            if self._crew is not None:
+                await self._crew.recover(name)
+            active = await self._store.run(
+                looks.page(self._store.keys(name), State.ACTIVE, start=0, limit=looks.MAX_PAGE)
+            )
+            self._lost.still(name, {job_id for job_id, _ in active})
+
+    async def _next_moment(self) -> int | None:
+        """When the next delayed job is due, or the next look for leases that ran out, in ms."""
         due = []
+        waits = self._lost.looks(self.plugins.queues).values()
+        due += [self.clock.now_ms + max(1, round(wait * 1000)) for wait in waits]
         for name in self.plugins.queues:
             page = await self._store.run(looks.page(self._store.keys(name), State.DELAYED, start=0, limit=1))
             due += [int(score) for _, score in page]

@@ -14,19 +14,23 @@ from typing import Literal, ParamSpec, Self, TypeVar
 
 import msgspec
 
+from jobrunner.backoff import crash_delays
 from jobrunner.drafting import Draft, Options, Payload, draft
 from jobrunner.errors import JobrunnerError
 from jobrunner.logs import Logs
 from jobrunner.names import new_nonce
-from jobrunner.outcome import Cancelled, Completed, Failed, Outcome, Parked, Retried, Snoozed
+from jobrunner.outcome import Cancelled, Completed, Failed, Lost, Outcome, Parked, Retried, Snoozed
 from jobrunner.queue import Queue
-from jobrunner.record import AttemptError, Counts, Result, decode_record
+from jobrunner.record import AttemptError, Counts, Crash, Result, decode_record
 from jobrunner.settings import Settings
+from jobrunner.testing import expecting
+from jobrunner.testing.crashing import Crashes, MortalExecutor
 from jobrunner.testing.desk import EnqueuedJob, PerformDesk
 from jobrunner.testing.given import resources_for
 from jobrunner.testing.loading import owner_of
 from jobrunner.worker.attempt import Attempt, Stop
 from jobrunner.worker.executor import Executor
+from jobrunner.worker.resources import Resources
 from jobrunner.worker.threads import Threads
 
 A = ParamSpec("A")
@@ -40,7 +44,7 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         outcome: `completed`; `retried`: it failed and another attempt follows; `failed`: given up; `snoozed`;
-            `parked`: the payload's version is unknown.
+            `parked`: the payload's version is unknown; `lost`: its process was killed, as `kill_after=` asked.
         result: What the handler returned, as a producer gets it: plain maps and lists.
         error: The error as it is kept with the job: type, message, traceback, without the job's secrets.
         exception: What the handler raised, itself; None where it returned.
@@ -86,6 +90,51 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
             ) from self.exception
         return self
 
+    def expect_enqueued(
+        self, queue: str, payload: Mapping[str, object] | msgspec.Struct | None = None, **facts: object
+    ) -> EnqueuedJob:
+        """Return the one job that the handler enqueued to a queue, with this payload and these facts.
+
+        Args:
+            queue: The queue's name.
+            payload: The whole payload as a Struct, or some of its fields as a map, in either spelling.
+            **facts: `delay`, `tenant`, `priority`, `id` or `headers`, as in `EnqueuedJob`.
+
+        Raises:
+            AssertionError: There is none, or more than one; the message says what there is.
+        """
+        return expecting.expect_enqueued(self.enqueued, queue, payload, facts)
+
+    def expect_none_enqueued(self, queue: str | None = None) -> Self:
+        """Return this if the handler enqueued no job, or none to that queue.
+
+        Raises:
+            AssertionError: It did.
+        """
+        expecting.expect_none_enqueued(self.enqueued, queue)
+        return self
+
+    def expect_log(self, event: str, *, level: str | None = None, **keys: object) -> dict[str, object]:
+        """Return the first line of an event that has these keys.
+
+        Args:
+            event: What was logged, as in `job.log.info(event)`.
+            level: `debug`, `info`, `warning`, `error` or `critical`; None is any.
+            **keys: Keys of the line and their values.
+
+        Raises:
+            AssertionError: There is none; the message says what there is.
+        """
+        return expecting.expect_log(self.logs, event, level, keys)
+
+    def expect_progress(self, fraction: float | None = None, message: str | None = None) -> tuple[float, str]:
+        """Return the first progress report with this fraction, 0 to 1, and this message.
+
+        Raises:
+            AssertionError: There is none; the message says what there is.
+        """
+        return expecting.expect_progress(self.progress, fraction, message)
+
 
 async def perform_job(
     queue: str | Queue,
@@ -99,11 +148,12 @@ async def perform_job(
     priority: int | None = None,
     headers: Mapping[str, str] | None = None,
     steps: Mapping[str, object] | None = None,
-    resources: Mapping[type[object], object] | None = None,
+    resources: Mapping[type[object], object] | Resources | None = None,
     settings: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
     snoozed: float = 0.0,
     timeout: float | None = None,
+    kill_after: str | None = None,
 ) -> Performed:
     """Run one attempt of a job, as a worker would, and say what became of it.
 
@@ -128,6 +178,8 @@ async def perform_job(
         environ: The environment, whole; the machine's own is not looked at.
         snoozed: Seconds for which the job was snoozed before.
         timeout: Seconds that the attempt may take; None takes the queue's.
+        kill_after: A place at which the attempt's process is gone, as `Harness.kill_after` takes it: the outcome is
+            `lost`, and what was done until then is there for the next attempt.
 
     Returns:
         What became of it; a handler's error is a part of that, and is not raised.
@@ -137,13 +189,19 @@ async def perform_job(
         UnknownQueueError: No plugin declares the queue.
         PluginError: The plugin cannot be loaded, or its resources cannot be made.
         SettingsError: A setting has a value that cannot be used.
+        AssertionError: The attempt ended without coming to the place of `kill_after`.
     """
     plugins, declared = owner_of(queue, plugin, settings=settings, environ=environ)
     owner = plugins.owner(declared.name)
     threads = Threads("jobrunner-perform")
     kept = {name: msgspec.json.encode(value) for name, value in (steps or {}).items()}
     async with resources_for(plugins, resources) as entered:
-        desk = PerformDesk(plugins, entered, Logs(Settings(log_level="debug", log_format="json")), kept)
+        death = asyncio.get_running_loop().create_future()
+        crashes = Crashes(lambda _: death.set_result(None))
+        if kill_after is not None:
+            crashes.ask(kill_after)
+        logs = Logs(Settings(log_level="debug", log_format="json"))
+        desk = PerformDesk(plugins, entered, logs, kept, crashes)
         made = _draft(
             desk,
             declared,
@@ -165,14 +223,18 @@ async def perform_job(
         async def snoozed_ms(_: Attempt) -> int:
             return int(snoozed * 1000)
 
-        executor = Executor(
+        executor = MortalExecutor(
             declared, witness.handler, snoozed_ms=snoozed_ms, keyring=plugins.keyring, threads=threads
         )
+        executor.crashes = crashes
         try:
-            outcome = await _run(executor, running, declared.timeout if timeout is None else timeout)
+            outcome = await _run(executor, running, declared.timeout if timeout is None else timeout, death)
+            performed = _performed(declared, running, outcome, desk, witness.raised)
+            await crashes.let_go()
         finally:
             threads.close()
-    return _performed(declared, running, outcome, desk, witness.raised)
+    crashes.check()
+    return performed
 
 
 def _in_a_loop(function: Callable[A, Coroutine[object, object, T]]) -> Callable[A, T]:
@@ -240,8 +302,10 @@ def _counts(attempt: int, has_steps: bool) -> Counts:  # noqa: FBT001 - private,
     return Counts(runs=attempt - 1)
 
 
-async def _run(executor: Executor, attempt: Attempt, timeout_s: float) -> Outcome:
-    """Run the attempt as a consumer does: in a task of its own, until its deadline."""
+async def _run(
+    executor: Executor, attempt: Attempt, timeout_s: float, death: asyncio.Future[None]
+) -> Outcome:
+    """Run the attempt as a consumer does: in a task of its own, until its deadline, or until it dies."""
     outcomes: list[Outcome] = []
 
     async def run() -> None:
@@ -252,7 +316,7 @@ async def _run(executor: Executor, attempt: Attempt, timeout_s: float) -> Outcom
     attempt.started_at = time.monotonic()
     attempt.task = asyncio.create_task(run())
     try:
-        await asyncio.wait([attempt.task])
+        await asyncio.wait([attempt.task, death], return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:  # the test was cancelled, and that must not look like an outcome
         attempt.request_stop(Stop.SHUTDOWN, "the test ended")
         await asyncio.wait([attempt.task])
@@ -260,6 +324,10 @@ async def _run(executor: Executor, attempt: Attempt, timeout_s: float) -> Outcom
     finally:
         alarm.cancel()
         attempt.ended_at = time.monotonic()
+    if death.done():
+        attempt.over = True
+        delay = crash_delays(attempt.queue.max_crashes)[0]
+        return Lost(delay_s=delay, crash=Crash(worker="perform_job"))
     attempt.task.result()
     return outcomes[0]
 
@@ -278,10 +346,10 @@ def _performed(
         delay=delay,
         reason=reason,
         steps={name: msgspec.json.decode(value) for name, value in desk.steps.items()},
-        steps_done=desk.done,
-        progress=desk.progress,
+        steps_done=list(desk.done),  # copies: what was killed may have more to say when it is let go
+        progress=list(desk.progress),
         logs=[msgspec.json.decode(line) for line in desk.lines],
-        enqueued=desk.enqueued,
+        enqueued=list(desk.enqueued),
     )
 
 
@@ -297,6 +365,8 @@ def _told(outcome: Outcome) -> tuple[object, float, str, AttemptError | None]:
             return None, 0.0, error.message, error
         case Snoozed(delay_s=delay, note=note):
             return None, delay, note.reason, None
+        case Lost(delay_s=delay):
+            return None, delay, "its process was killed", None
         case Cancelled(note=note) | Parked(note=note):
             return None, 0.0, note.reason, None
         case _:

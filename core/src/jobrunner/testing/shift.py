@@ -13,7 +13,8 @@ from jobrunner.events import JobStarted
 from jobrunner.model import State
 from jobrunner.store import calls, looks
 from jobrunner.store.store import Store
-from jobrunner.worker.consumer import Consumer
+from jobrunner.testing.crashing import MortalConsumer
+from jobrunner.worker.attempt import Attempt
 
 PAUSE_S = 0.001
 """Seconds between two looks at whether everything is done; a consumer does not say when it begins to idle."""
@@ -33,7 +34,7 @@ class Shift:
     """
 
     def __init__(
-        self, consumers: Sequence[Consumer], store: Store, clock: Clock, budget: Mapping[str, int]
+        self, consumers: Sequence[MortalConsumer], store: Store, clock: Clock, budget: Mapping[str, int]
     ) -> None:
         self.consumers = {consumer.queue.name: consumer for consumer in consumers}
         self.started = 0
@@ -74,6 +75,10 @@ class Shift:
             self.spent.append(event.queue)
             self.consumers[event.queue].give_back()
 
+    def lose(self, attempt: Attempt) -> None:
+        """An attempt's process was killed."""
+        self.consumers[attempt.queue.name].lose(attempt)
+
     def wake(self) -> None:
         """There may be jobs: one was enqueued from outside, or the clock was moved."""
         self._woken = False
@@ -113,12 +118,12 @@ class Shift:
         return False
 
     @staticmethod
-    def _is_done(consumer: Consumer) -> bool:
+    def _is_done(consumer: MortalConsumer) -> bool:
         if consumer.stopping:
             return not (consumer.held or consumer.running)
         return consumer.idle
 
-    async def _has_due(self, consumer: Consumer) -> bool:
+    async def _has_due(self, consumer: MortalConsumer) -> bool:
         keys = self._store.keys(consumer.queue.name)
         counts = await self._store.run(calls.counts(keys))
         if counts.paused:

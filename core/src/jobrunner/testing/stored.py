@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Self
 
 import msgspec
 
@@ -23,6 +24,7 @@ from jobrunner.record import (
 )
 from jobrunner.store import looks
 from jobrunner.store.store import SyncStore
+from jobrunner.testing import expecting
 
 
 class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +61,42 @@ class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
     steps: dict[str, object]
     progress: tuple[float, str] | None
     logs: list[dict[str, object]]
+
+    def expect(self, state: State | str) -> Self:
+        """Return this if the job is in that state.
+
+        Raises:
+            AssertionError: It is in another one; the message says which, and why.
+        """
+        if self.state == state:
+            return self
+        last = self.errors[-1] if self.errors else None
+        told = f"{last.error_type}: {last.message}" if last else self.reason
+        facts = f"after {self.attempts} attempts and {self.crashes} crashes"
+        raise AssertionError(
+            f"job {self.id} of {self.queue} was to be {state}, and is {self.state} {facts}{told and f': {told}'}"
+        )
+
+    def expect_log(self, event: str, *, level: str | None = None, **keys: object) -> dict[str, object]:
+        """Return the first line of an event that has these keys.
+
+        Args:
+            event: What was logged, as in `job.log.info(event)`.
+            level: `debug`, `info`, `warning`, `error` or `critical`; None is any.
+            **keys: Keys of the line and their values.
+
+        Raises:
+            AssertionError: There is none; the message says what there is.
+        """
+        return expecting.expect_log(self.logs, event, level, keys)
+
+    def expect_progress(self, fraction: float | None = None, message: str | None = None) -> tuple[float, str]:
+        """Return the first progress report with this fraction, 0 to 1, and this message.
+
+        Raises:
+            AssertionError: There is none; the message says what there is.
+        """
+        return expecting.expect_progress([self.progress] if self.progress else [], fraction, message)
 
 
 def read_job(store: SyncStore, plugins: Plugins, queue: str, job_id: str) -> StoredJob:

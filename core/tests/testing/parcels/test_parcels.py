@@ -124,4 +124,7 @@ def test_plugin_keeps_its_contract(
 
     assert (tmp_path / "parcel.ship.v1.json").is_file()
     assert report.queues == ["parcel.ship", "parcel.label", "parcel.weigh"]
-    assert report.skipped == ["parcel.weigh: no round trip, and secrets not looked for: no example was given"]
+    assert report.skipped == [
+        "parcel.label: cancelling was not tried: it is a plain `def`, which can only be asked, by `job.cancelled`",
+        "parcel.weigh: no round trip, and secrets not looked for: no example was given",
+    ]
