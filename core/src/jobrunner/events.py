@@ -152,6 +152,10 @@ class WorkerStarted(Event, frozen=True, kw_only=True, tag="worker.started"):
     """Each plugin that it loaded, with its distribution and version."""
     concurrency: int | None = None
     """Jobs at once over all queues, where that is bounded."""
+    grace_s: float = 25.0
+    """Seconds that running jobs get at a stop."""
+    settings: dict[str, str] = {}
+    """Every setting of the core and of its plugins that is not at its default, by variable; secret ones are `***`."""
 
 
 class WorkerStopping(Event, frozen=True, kw_only=True, tag="worker.stopping"):

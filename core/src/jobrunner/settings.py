@@ -15,10 +15,14 @@ from typing import Annotated, Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from jobrunner.errors import SettingsError
-from jobrunner.masking import Secret, has_secrets, hide_in_repr
+from jobrunner.masking import MASK, Secret, has_secrets, hide_in_repr, masked
 from jobrunner.names import check_prefix
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+
+_USERINFO = re.compile(r"//[^/\s@]*:[^/\s]*@")
+"""A user's name and password in an address, which nobody may have marked as a secret."""
 
 
 class Service:
@@ -109,6 +113,28 @@ def plugin_settings(plugin: str, kind: type[S], environ: Mapping[str, str]) -> S
     """
     variables = {name: variable_name(plugin, name) for name in kind.__struct_fields__}
     return _read(kind, variables, environ)
+
+
+def changed_settings(values: msgspec.Struct, variables: Mapping[str, str]) -> dict[str, str]:
+    """What is not at its default, for people: environment variable -> text, with secrets masked.
+
+    Args:
+        values: The settings.
+        variables: Field -> environment variable.
+    """
+    kind = type(values)
+    plain = masked(values, kind)
+    assert isinstance(plain, dict)
+    return {
+        variables[field.name]: _as_text(plain.get(field.encode_name))
+        for field in msgspec.structs.fields(kind)
+        if field.name in variables and getattr(values, field.name) != field.default
+    }
+
+
+def _as_text(value: object) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return _USERINFO.sub(f"//{MASK}@", text)
 
 
 def service_variables(plugin: str, kind: type[msgspec.Struct]) -> dict[str, str]:

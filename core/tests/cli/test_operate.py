@@ -330,3 +330,65 @@ def at_terminal(desk, columns, *words):
     os.close(ours)
     assert process.returncode == 0
     return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()]
+
+
+def test_started_line_tells_what_is_not_at_its_default(desk):
+    """The first question about a worker that does odd things is how it is set; no answer to it may show a secret."""
+    key = "k1:" + "A" * 43 + "="
+    (desk.folder / "parcel.py").write_text(
+        (desk.folder / "parcel.py")
+        .read_text()
+        .replace("from typing import", "import jobrunner\nfrom typing import")
+        + """
+
+class ParcelSettings(msgspec.Struct, frozen=True, kw_only=True):
+    password: Annotated[str, Secret] = ""
+    carrier: str = "http://here"
+    zones: tuple[str, ...] = ()
+    quiet: bool = False
+
+
+@hookimpl
+def jobrunner_settings():
+    return ParcelSettings
+"""
+    )
+    done = desk.process(
+        *("run", "--burst", "--log-format", "json", "--grace", "7"),
+        JOBRUNNER_ENCRYPTION_KEYS=key,
+        QUEUE_CONCURRENCY="9",
+        JOBRUNNER_PARCEL_PASSWORD="hush-hush",
+        JOBRUNNER_PARCEL_CARRIER="https://me:hush-hush@carrier.example/x",
+        JOBRUNNER_PARCEL_ZONES="north,south",
+    )
+
+    (started,) = [json.loads(line) for line in done.out.splitlines() if '"worker.started"' in line]
+    assert started["grace_s"] == 7
+    assert started["settings"] == {
+        "JOBRUNNER_PLUGINS": '["./parcel.py"]',
+        "JOBRUNNER_LOG_FORMAT": "json",
+        "QUEUE_CONCURRENCY": "9",
+        "JOBRUNNER_ENCRYPTION_KEYS": "***",
+        "JOBRUNNER_PARCEL_PASSWORD": "***",
+        "JOBRUNNER_PARCEL_CARRIER": "https://***@carrier.example/x",
+        "JOBRUNNER_PARCEL_ZONES": '["north","south"]',
+    }
+    assert "hush-hush" not in done.out
+    assert "AAAA" not in done.out
+
+
+def test_workers_here_is_a_probe(desk, start_process):
+    """Exit 1 until a worker of this host has reported, and again when it is gone."""
+    assert desk.run("workers", "--here").status == 1
+    worker = start_process([sys.executable, "-m", "jobrunner", "run"], env=desk.environ, cwd=desk.folder)
+    worker.wait_for_line("worker.started")
+    for _ in range(100):
+        if desk.run("workers", "--here").status == 0:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the worker never reported")
+
+    worker.terminate()
+    assert worker.wait() == 0
+    assert desk.run("workers", "--here").status == 1

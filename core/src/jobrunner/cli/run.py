@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 @click.option(
     "--processes", type=click.IntRange(1, 256), default=1, help="Worker processes under one supervisor."
 )
+@click.option(
+    "--reload",
+    "reloads",
+    is_flag=True,
+    help="For development: stop in order and start anew when a file of a plugin changes.",
+)
 @click.option("--burst", is_flag=True, help="End when nothing is left but jobs that are scheduled for later.")
 @click.option(
     "--grace",
@@ -66,6 +72,7 @@ def run(
     queue_names: tuple[str, ...],
     concurrency: int | None,
     processes: int,
+    reloads: bool,
     burst: bool,
     grace: float | None,
     log_format: str | None,
@@ -83,10 +90,16 @@ def run(
     settings = msgspec.structs.replace(
         settings, log_format=log_format or settings.log_format, log_level=log_level or settings.log_level
     )
+    seconds = settings.grace if grace is None else grace
+    if reloads:
+        if burst:
+            raise click.UsageError("--burst ends by itself, and --reload never does: give one of them")
+        from jobrunner.worker.reloader import Reloader
+
+        return Reloader(plugin_names or settings.plugins, grace=seconds).run()
     if processes > 1:
         from jobrunner.worker.supervisor import Supervisor
 
-        seconds = settings.grace if grace is None else grace
         return Supervisor(processes, settings=settings, grace=seconds, burst=burst).run()
 
     from jobrunner.logs import Logs
@@ -103,7 +116,7 @@ def run(
             queues=queue_names or None,
             concurrency=concurrency,
             burst=burst,
-            grace=settings.grace if grace is None else grace,
+            grace=seconds,
             index=int(index) if index.isdecimal() else None,
             plugin_names=names,
         ),

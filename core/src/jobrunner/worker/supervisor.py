@@ -7,13 +7,11 @@ where it can (Linux), and each of them gives its jobs back.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from types import FrameType
 
 from jobrunner.backoff import reconnect_delay
@@ -22,8 +20,7 @@ from jobrunner.events import WorkerRestarted
 from jobrunner.logs import Logs
 from jobrunner.observers import Observers
 from jobrunner.settings import Settings
-
-PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1)
+from jobrunner.worker.childhood import PASSED_ON, beginning, own_arguments, signals_held
 
 YOUNG_S = 5.0
 """Seconds within which a worker that ends is started again more slowly each time."""
@@ -35,8 +32,6 @@ MISTAKES = (WRONG_USE, NO_STORE)
 LOOK_S = 0.1
 EXTRA_S = 10.0
 """Seconds beyond the grace after which a worker that does not end is killed."""
-
-PR_SET_PDEATHSIG = 1
 
 
 class Supervisor:
@@ -91,7 +86,7 @@ class Supervisor:
     def _start_due(self) -> None:
         """Start what is due, unless there is a signal not to: none comes between a start and its being known."""
         for index, due in list(self._due.items()):
-            with _signals_held() as before:
+            with signals_held() as before:
                 if self._is_ending:
                     self._due.clear()
                     return
@@ -102,13 +97,19 @@ class Supervisor:
     def _start(self, index: int, mask: set[signal.Signals]) -> None:
         environ = os.environ | {"JOBRUNNER_WORKER_INDEX": str(index)}
         # -P, as the installed script has it: a `queue.py` in this folder must not stand in for Python's own.
-        command = [sys.executable, "-P", "-m", "jobrunner", *_own_arguments(sys.argv[1:])]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "jobrunner",
+            *own_arguments(sys.argv[1:], "--processes", has_value=True),
+        ]
         # A session of its own: Ctrl-C at the terminal reaches the supervisor alone, which passes it on once.
         self._workers[index] = subprocess.Popen(  # noqa: S603 - our own command
             command,
             env=environ,
             start_new_session=True,
-            preexec_fn=_beginning(mask),  # noqa: PLW1509 - the supervisor has one thread
+            preexec_fn=beginning(mask),  # noqa: PLW1509 - the supervisor has one thread
         )
         self._begun[index] = time.monotonic()
 
@@ -164,44 +165,3 @@ class Supervisor:
                 if found.si_pid in ours:
                     return
                 os.waitpid(found.si_pid, 0)
-
-
-@contextlib.contextmanager
-def _signals_held() -> Iterator[set[signal.Signals]]:
-    """Let signals wait that are to be passed on, so that none misses a worker that is being started."""
-    before = {signal.Signals(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)}
-    try:
-        yield before
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _own_arguments(arguments: list[str]) -> list[str]:
-    """The command line without `--processes`, for a worker."""
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument == "--processes":
-            skip = True
-        elif not argument.startswith("--processes="):
-            kept.append(argument)
-    return kept
-
-
-def _beginning(mask: set[signal.Signals]) -> Callable[[], None]:
-    """What a worker does before it becomes one: listen to signals again, and ask the kernel for SIGTERM when the
-    supervisor dies; it may have died already.
-    """
-    parent = os.getpid()
-    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-
-    def begin() -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(0)
-
-    return begin

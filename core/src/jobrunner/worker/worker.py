@@ -22,7 +22,7 @@ from jobrunner.observers import Observer, Observers
 from jobrunner.plugins import Plugins, queue_concurrency
 from jobrunner.queue import Queue
 from jobrunner.record import decode_journal, snoozed_ms
-from jobrunner.settings import Settings
+from jobrunner.settings import VARIABLES, Settings, changed_settings, variable_name
 from jobrunner.store import looks, server
 from jobrunner.store.address import Address
 from jobrunner.store.connect import open_store, open_sync_store
@@ -383,8 +383,19 @@ class Worker:
                 queues={consumer.queue.name: consumer.concurrency for consumer in self.consumers},
                 plugins=self._plugin_versions(),
                 concurrency=self._options.concurrency,
+                grace_s=self._options.grace,
+                settings=self._changed_settings(),
             )
         )
+
+    def _changed_settings(self) -> dict[str, str]:
+        changed = changed_settings(self._settings, VARIABLES)
+        for plugin in self.plugins:
+            variables = {
+                name: variable_name(plugin.name, name) for name in plugin.settings_type.__struct_fields__
+            }
+            changed |= changed_settings(plugin.settings, variables)
+        return changed
 
     def _tell_stopped(self) -> None:
         totals = [consumer.totals for consumer in self.consumers]

@@ -1,0 +1,1 @@
+"""What stands in `deploy/`, held to the command line and the settings."""
