@@ -1,10 +1,14 @@
 """`jobrunner plugins new` and `plugins stubs`: what they write, and what they refuse."""
 
 import ast
+import inspect
 import subprocess
 import sys
 
 import pytest
+
+from jobrunner import Client, SyncClient
+from jobrunner.stubs import OPTIONS
 
 RICH = '''
 import enum
@@ -282,6 +286,17 @@ def test_stubs_enqueue_what_they_are_given(rich):
     assert other["tenant"] == ""
     delayed = rich.run("stats", "class", "--json", JOBRUNNER_PLUGINS="rich_types").json[0]
     assert (delayed["waiting"], delayed["delayed"]) == (1, 1)
+
+
+def test_options_are_those_of_the_client():
+    """An argument that the client learns and the stubs do not would be missing in every plugin."""
+    for client in (Client, SyncClient):
+        own = [
+            name
+            for name, one in inspect.signature(client.enqueue).parameters.items()
+            if one.kind is one.KEYWORD_ONLY
+        ]
+        assert list(OPTIONS) == own
 
 
 def test_check_tells_current_stubs_from_old_ones(rich):

@@ -32,6 +32,15 @@ OPTIONS = {
     "job_id": ("str | None", "The job's id: the same one and the same payload again is the same job."),
     "tenant": ("str | None", "Whose job it is."),
     "headers": ("Mapping[str, str] | None", "What goes beside the payload."),
+    "unique": (
+        "str | None",
+        "A key that is the job's until it ends; while another has it, this one is not made.",
+    ),
+    "wait": ("float | None", "Seconds to wait for room where the queue is full."),
+    "durability": (
+        'Literal["replicated"] | None',
+        "`replicated` waits until a replica has the job too.",
+    ),
 }
 """Arguments of the enqueue: name -> type and text. A payload's field of the same name stands in its place."""
 
