@@ -90,16 +90,24 @@ class Reader:
         """Run commands; the worker goes on in a terminal of its own."""
         activated = f". .venv/bin/activate\n{text}"
         if text == WORKER:
-            command = ["bash", "-ec", activated.replace("jobrunner", "exec jobrunner")]
-            self.worker = self.start_process(command, env=self.environ, cwd=self.folder)
+            variables = [f"{name}={value}" for name, value in self.environ.items()]
+            shell = ["bash", "-ec", activated.replace("jobrunner", "exec jobrunner")]
+            self.worker = self.start_process(["env", "-i", *variables, *shell], cwd=self.folder)
             self.worker.wait_for_line("worker.started")
         else:
             self._run(activated, cwd=self.folder)
 
     def _run(self, text, *, cwd):
-        terminal = self.start_process(["bash", "-eu", "-c", text], env=self.environ, cwd=cwd)
-        assert terminal.wait(timeout_s=300) == 0, f"{text}\n{terminal.output()}"
-        self.output = terminal.output()
+        with (self.home / "terminal.log").open(
+            "w+", encoding="utf-8"
+        ) as log:  # a file: nobody can hold its end open
+            command = ["bash", "-eu", "-c", text]
+            ended = subprocess.run(
+                command, env=self.environ, cwd=cwd, stdout=log, stderr=subprocess.STDOUT, timeout=300
+            )
+            log.seek(0)
+            self.output = log.read()
+        assert ended.returncode == 0, f"{text}\n{self.output}"
 
 
 def plain(text):

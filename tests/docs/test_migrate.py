@@ -43,13 +43,13 @@ def test_code_of_the_guide_runs(guide, environ, tmp_path, start_process):
 
     for told in ("welcome-7 is new", "welcome-7 was there"):
         producer = start_process([sys.executable, "producer.py"], env=environ, cwd=tmp_path)
-        assert producer.wait() == 0, producer.output()
-        assert producer.output().strip() == told
+        assert producer.wait_for_line(".") == told
+        assert producer.wait() == 0
 
     run = [sys.executable, "-m", "jobrunner", "run", "--burst", "--fail-on-failed"]
     worker = start_process(run, env=environ, cwd=tmp_path)
+    worker.wait_for_line(r'"job\.completed".*"welcome-7"')
     assert worker.wait(timeout_s=60) == 0, worker.output()
-    assert re.search(r'"job\.completed".*"welcome-7"', worker.output())
 
 
 def test_producer_of_the_source_system_runs(environ, tmp_path, start_process):
@@ -60,8 +60,8 @@ def test_producer_of_the_source_system_runs(environ, tmp_path, start_process):
 
     producer = start_process([sys.executable, "producer.py"], env=environ, cwd=tmp_path)
 
-    assert producer.wait() == 0, producer.output()
-    assert producer.output().strip() == "monthly-brand-123-2026-12 is new"
+    assert producer.wait_for_line(".") == "monthly-brand-123-2026-12 is new"
+    assert producer.wait() == 0
 
 
 def test_code_of_the_guides_has_types(tmp_path):

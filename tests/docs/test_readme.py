@@ -46,15 +46,15 @@ def test_first_queue_works_as_written(start_process, folder):
     worker = jobrunner(start_process, folder, run)
     worker.wait_for_line("worker.started")
     producer = jobrunner(start_process, folder, enqueue)
+    job_id = producer.wait_for_line(".")
     assert producer.wait() == 0
-    job_id = producer.output().strip()
     assert re.fullmatch(r"[0-9a-z]{26}", job_id)
 
     worker.wait_for_line("greeted")
     worker.wait_for_line("job.completed")
     shown = jobrunner(start_process, folder, f"jobrunner --embedded jobs show greeting.send {job_id}")
+    shown.wait_for_line("Hello Ada")
     assert shown.wait() == 0
-    assert "Hello Ada" in shown.output()
     worker.terminate()
     assert worker.wait() == 0
 
@@ -73,7 +73,7 @@ def test_producer_of_the_page_works_as_written(start_process, folder):
         "JOBRUNNER_PLUGINS": str(folder / "greeting.py"),
     }
     producer = start_process([sys.executable, "produce.py"], env=env, cwd=folder)
-    assert producer.wait() == 0, producer.output()
-    assert producer.output().strip() == "Hello Ada"
+    assert producer.wait_for_line(".") == "Hello Ada"
+    assert producer.wait() == 0
     worker.terminate()
     assert worker.wait() == 0
