@@ -13,6 +13,7 @@ import time
 from email import message_from_bytes
 
 import click
+import httpx
 import pytest
 
 from jobrunner_sandbox import Behaviour
@@ -50,6 +51,26 @@ def test_demo_tells_the_whole_story_once_and_leaves_nothing_behind(commands):
     large, small = summary["tenants"]["north-harbour"], summary["tenants"]["fjord-bakery"]
     assert (large["posts"], small["posts"]) == (12, 1)
     assert small["seconds"] < large["seconds"], "the small one waited for the large one"
+    assert commands.left() == []
+
+
+def test_demo_serves_a_dashboard_with_its_jobs_until_it_is_stopped(commands):
+    """Looking on is half of the show, and the verdict must not get lost by the looking."""
+    with commands.start(
+        "demo", "--jobs", "3", "--fail-rate", "0", "--serve", "--port", "0", "--json"
+    ) as process:
+        link = next(line for line in process.stderr if line.startswith("dashboard: ")).split()[1]
+        summary = json.loads(process.stdout.readline())
+        with httpx.Client(follow_redirects=True) as browser:
+            page = browser.get(link)
+            if page.url.path.startswith("/login"):
+                page = browser.get(page.url.join("/"))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+    assert summary["completed"] == summary["jobs"]
+    assert page.status_code == 200
+    assert "publish.dispatch" in page.text
     assert commands.left() == []
 
 

@@ -69,6 +69,7 @@ def producers_source(plugin: Plugin) -> str:
     source.keep("Client", "SyncClient", "JobHandle", "SyncJobHandle", "UNSET", "UnsetType", "msgspec")
     for kind in (Mapping, datetime):  # of the arguments that every method has, under their own names
         source.type_name(kind)
+    source.type_name_of("typing", "Literal")
     names = [name for one in producers for name in (one.name, f"Sync{one.name}")]
     source.keep(*names)
     try:

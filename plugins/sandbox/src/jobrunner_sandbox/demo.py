@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -23,6 +24,7 @@ from jobrunner_sandbox.cast import cast
 from jobrunner_sandbox.cli import behaviour_options
 from jobrunner_sandbox.evidence import Evidence
 from jobrunner_sandbox.interruption import Interruption, InterruptionError
+from jobrunner_sandbox.onlookers import DISTRIBUTION, onlookers
 from jobrunner_sandbox.parts import choose
 from jobrunner_sandbox.screen import Screen, headline, sight_of
 from jobrunner_sandbox.stage import Stage, stage, where
@@ -54,6 +56,14 @@ MOST_POSTS = 900
 @click.option("--workers", type=click.IntRange(1, 16), default=1, show_default=True, help="Worker processes.")
 @behaviour_options(latency=0.01, fail_rate=0.05)
 @click.option("--keep", is_flag=True, help="Leave posts, images, mails, store and log, and say where.")
+@click.option(
+    "--serve",
+    is_flag=True,
+    help="Show it all in the dashboard, and stay until Ctrl-C; its exit status is the story's.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=3000, show_default=True, help="The dashboard's."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON.")
 def demo(
     *,
@@ -65,6 +75,8 @@ def demo(
     rate_limit_rate: float,
     seed: int,
     keep: bool,
+    serve: bool,
+    port: int,
     as_json: bool,
 ) -> int:
     """Tell a month of two companies, and show that everything arrives exactly once.
@@ -75,6 +87,8 @@ def demo(
     used up its attempts. It exits 0 only if everything arrived exactly once; with lost answers switched on, what nobody
     knows of is listed instead.
     """
+    if serve and find_spec("jobrunner_http") is None:
+        raise click.UsageError(f"--serve needs the dashboard: pip install {DISTRIBUTION}")
     parts = choose({found.name for found in installed()})
     behaviour = Behaviour(
         latency=latency,
@@ -94,20 +108,34 @@ def demo(
         with (
             Interruption() as interruption,
             stage(behaviour, processes=workers, companies=companies, parts=parts, keep=kept) as here,
-            screen,
+            contextlib.ExitStack() as seats,
         ):
-            summary = interruption.run(play(here, screen))
+            if serve:
+                click.echo(f"dashboard: {seats.enter_context(onlookers(here, port))}", err=True)
+            with screen:
+                summary = interruption.run(play(here, screen))
+            if serve:
+                _tell(summary, screen, as_json=as_json)
+                click.echo("the dashboard stays until Ctrl-C", err=True)
+                with contextlib.suppress(InterruptionError):
+                    interruption.run(asyncio.Event().wait())
     except InterruptionError as error:
         click.echo(f"stopped by {error}", err=True)
         return 128 + error.number
     finally:
         for line in where(kept, parts) if kept else ():
             click.echo(line, err=True)
+    if not serve:
+        _tell(summary, screen, as_json=as_json)
+    return 0 if summary.holds else 1
+
+
+def _tell(summary: Summary, screen: Screen, *, as_json: bool) -> None:
+    """Say how the story ended."""
     if as_json:
         click.echo(msgspec.json.encode(summary).decode())
     else:
         screen.conclude(summary, verdict(summary))
-    return 0 if summary.holds else 1
 
 
 async def play(here: Stage, screen: Screen) -> Summary:

@@ -142,11 +142,11 @@ def stage(
         }
         if keep:
             struck.callback(properties.file_mails, folder / MAILS, server)
-        importing = _jobrunner(environ, folder, *properties.IMPORT) if "approval" in parts else None
+        importing = start_command(environ, folder, *properties.IMPORT) if "approval" in parts else None
         worker = _start(environ, folder, parts=parts, processes=processes)
-        struck.callback(_stop, worker)
+        struck.callback(stop_process, worker)
         if importing:
-            struck.callback(_stop, importing)
+            struck.callback(stop_process, importing)
         yield Stage(
             environ, server, worker, importing=importing, folder=folder, parts=parts, companies=companies
         )
@@ -171,11 +171,14 @@ def _start(environ: dict[str, str], folder: Path, *, parts: Parts, processes: in
     for plugin in parts.told:
         command += ["--plugin", plugin]
     command += ["--processes", str(processes)] if processes > 1 else []
-    return _jobrunner(environ, folder, *command)
+    return start_command(environ, folder, *command)
 
 
-def _jobrunner(environ: dict[str, str], folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    with (folder / LOG).open("ab") as output:
+def start_command(
+    environ: dict[str, str], folder: Path, *words: str, log: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a command of jobrunner on a stage; what it says goes to the worker's log, or to one of its own."""
+    with (log or folder / LOG).open("ab") as output:
         # A session of its own: Ctrl-C reaches the demo alone, which then stops the worker in order.
         return subprocess.Popen(  # noqa: S603 - our own command
             [sys.executable, "-m", "jobrunner", *words],
@@ -188,7 +191,8 @@ def _jobrunner(environ: dict[str, str], folder: Path, *words: str) -> subprocess
         )
 
 
-def _stop(worker: subprocess.Popen[bytes]) -> None:
+def stop_process(worker: subprocess.Popen[bytes]) -> None:
+    """End a command in order, or kill it where it does not end."""
     if worker.poll() is None:
         worker.send_signal(signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
