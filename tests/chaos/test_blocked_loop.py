@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 
 def test_handler_that_blocks_the_loop_for_five_leases_runs_once(scene):
     """`time.sleep` in an async handler is the most common mistake there is."""
@@ -20,6 +22,7 @@ def test_handler_that_blocks_the_loop_for_five_leases_runs_once(scene):
     assert "time.sleep" in blocked[0]["stack"]
 
 
+@pytest.mark.chaos
 def test_process_handler_that_holds_pythons_lock_for_three_leases_runs_once(scene):
     """Native code that never gives the lock up stops its own process, not the worker's renewals."""
     scene.enqueue(1, queue="chaos.hold", seconds=3 * scene.lease)

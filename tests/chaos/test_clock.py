@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from rig.history import Started, read_history
 
+pytestmark = pytest.mark.long
+
 WRONG_CLOCK = Path(__file__).with_name("wrong_clock")
 
 
@@ -43,7 +45,10 @@ def test_workers_an_hour_off_change_nothing(make_scene, hours):
     scene.judge()
     scene.settled_once(62)
     runs = scene.runs()
-    assert {job_id for job_id, number in runs.items() if number > 1} == {*again, *leased}
+    twice = {job_id for job_id, number in runs.items() if number > 1}
+    assert set(again) <= twice <= {*again, *leased}, (
+        "one that was leased may not have begun when its worker was killed"
+    )
     assert leased <= set(long)
     first = {}
     for event in read_history(scene.folder):

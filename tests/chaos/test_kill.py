@@ -88,6 +88,7 @@ def test_killed_workers_of_jobs_that_take_no_time_lose_none(make_scene):
     scene.settled_once(len(ids))
 
 
+@pytest.mark.chaos
 def test_long_jobs_of_living_workers_run_once(scene):
     """A job of three leases is renewed, and a kill of its neighbour's worker does not touch it."""
     long = set(scene.enqueue(3, seconds=3 * scene.lease))

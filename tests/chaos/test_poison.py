@@ -26,6 +26,7 @@ def test_job_that_kills_its_worker_is_buried_and_the_others_complete(make_scene,
 
 
 @pytest.mark.parametrize("seconds", [0.001, pytest.param(3.0, marks=pytest.mark.chaos)])
+@pytest.mark.chaos
 def test_jobs_beside_some_that_kill_their_worker_complete(make_scene, seconds):
     """All that a dead worker held is suspected, and the innocent must not be buried with the guilty."""
     scene, _ = make_scene(lease=0.5)

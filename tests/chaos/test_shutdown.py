@@ -109,6 +109,7 @@ def test_worker_that_is_stopped_at_any_moment_loses_nothing(scene):
 
 
 @pytest.mark.parametrize("away", ["frozen", "dead"])
+@pytest.mark.chaos
 def test_worker_whose_store_is_away_ends_in_time_all_the_same(make_scene, away):
     """An orchestrator kills what does not end; nobody can be told anything now, and the leases see to the rest."""
     scene, server = make_scene(options=ServerOptions(appendonly="always"))

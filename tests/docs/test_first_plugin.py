@@ -17,6 +17,8 @@ from packaging.utils import canonicalize_name
 
 from .pages import ROOT, blocks
 
+pytestmark = pytest.mark.long
+
 PAGE = (ROOT / "docs/tutorial/first-plugin.md").read_text("utf-8")
 WORKER = "jobrunner --embedded run\n"
 

@@ -13,6 +13,8 @@ from jobrunner.plugins import load
 
 from .pages import ROOT, blocks
 
+pytestmark = pytest.mark.long
+
 FOLDER = ROOT / "docs/how-to/migrate"
 GUIDES = ("bullmq", "celery", "rq", "arq")
 

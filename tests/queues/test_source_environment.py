@@ -10,6 +10,8 @@ import pytest
 
 from queues.source_payloads import FULL
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "a-password-77"
 
 

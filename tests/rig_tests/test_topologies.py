@@ -7,6 +7,8 @@ import redis
 from rig.certificates import Authority
 from rig.servers import KINDS, ServerOptions
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("kind", ["valkey", pytest.param("redis", marks=pytest.mark.cluster)])
 def test_primaries_share_the_slots_and_a_slot_moves_with_its_keys(start_cluster, kind):

@@ -10,6 +10,8 @@ import pytest
 
 from jobrunner.worker.reloader import changes, snapshot, watched_roots
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def reloading(desk, start_process):

@@ -14,6 +14,8 @@ from jobrunner.store.connect import open_store, open_sync_store
 
 from .conftest import Bed
 
+pytestmark = pytest.mark.long
+
 
 class Note(msgspec.Struct):
     text: str = "x"

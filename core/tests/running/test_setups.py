@@ -22,6 +22,8 @@ from jobrunner.store.connect import open_store, open_sync_store
 
 from .conftest import Bed
 
+pytestmark = pytest.mark.long
+
 WORD = "correct-horse"
 
 NOW_AND_THEN = {"exists", "hgetall", "client|unblock", "wait"}

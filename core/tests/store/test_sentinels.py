@@ -11,6 +11,8 @@ from jobrunner.store.connect import open_store, open_sync_store
 
 from .conftest import job
 
+pytestmark = pytest.mark.long
+
 
 async def again(run):
     """As clients do."""

@@ -8,6 +8,8 @@ import pytest
 from jobrunner import PluginError
 from jobrunner.testing import ContractError, check_plugin
 
+pytestmark = pytest.mark.long
+
 PLUGIN = """
 import asyncio, os, pathlib, signal, socket, subprocess, sys, threading
 from typing import Annotated

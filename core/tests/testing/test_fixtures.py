@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 HEAVY = ("redis", "msgspec", "structlog", "fakeredis", "jobrunner.testing.harness", "jobrunner.client")
 
 

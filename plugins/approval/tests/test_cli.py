@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 PEOPLE = "tenantId,approverId,name,email,phone\nacme,ana,Ana,ana@example.com,+49 151 23456789\nacme,bo,Bo,bo@example.com,\n"

@@ -18,6 +18,8 @@ from content_desk import month
 from jobrunner import SyncClient
 from jobrunner_content import Post, PostStore
 
+pytestmark = pytest.mark.long
+
 KILLED_AT = 4
 WAIT_S = 120.0
 """Seconds for a whole lease of 30 to run out, and a loaded machine."""

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 PARCELS = str(HERE / "parcels_plugin.py")
 CONTENT = str(HERE / "content_plugin.py")

@@ -54,6 +54,7 @@ def test_demo_tells_the_whole_story_once_and_leaves_nothing_behind(commands):
     assert commands.left() == []
 
 
+@pytest.mark.long
 def test_demo_serves_a_dashboard_with_its_jobs_until_it_is_stopped(commands):
     """Looking on is half of the show, and the verdict must not get lost by the looking."""
     with commands.start(
@@ -89,6 +90,7 @@ def test_demo_prints_plain_lines_in_a_pipe(commands):
     assert "51 of 51 effects arrived exactly once" in done.stdout
 
 
+@pytest.mark.long
 def test_demo_shows_a_live_picture_at_a_terminal(commands):
     """Bars that move, a cursor that comes back, and the table that stays."""
     ours, theirs = pty.openpty()
@@ -186,6 +188,7 @@ def test_post_of_which_nobody_knows_is_told_by_its_job(commands):
     assert f"posts published: 1 unknown, since an answer was lost: {name}" in verdict(summary)[1]
 
 
+@pytest.mark.long
 def test_mail_and_message_of_which_nobody_knows_are_told(commands):
     """Neither mail nor the Cloud API can be asked; the story goes on, and says so at its end."""
     plugins = ("approval", "whatsapp")
@@ -210,6 +213,7 @@ def test_mail_and_message_of_which_nobody_knows_are_told(commands):
     ],
     ids=lambda value: "-".join(value).replace(" ", "_"),
 )
+@pytest.mark.long
 def test_story_is_told_without_plugins_that_are_not_installed(commands, plugins, kinds):
     """Who installed one plugin sees what that one does."""
     with setting(commands, 5, plugins=plugins) as here:
@@ -230,6 +234,7 @@ def test_parts_that_are_left_out_are_named_with_what_helps():
     assert refused.value.exit_code == 2
 
 
+@pytest.mark.long
 def test_demo_is_the_same_whatever_is_set_around_it(commands):
     """A newcomer's shell may be set up for another store, or for a proxy that does not know this machine."""
     done = commands.run(
@@ -247,6 +252,7 @@ def test_demo_is_the_same_whatever_is_set_around_it(commands):
     assert commands.left() == []
 
 
+@pytest.mark.long
 def test_demo_keeps_what_was_made_where_it_is_asked_to(commands):
     """To look around in: posts, images and mails, and the jobs with the commands that an operator has."""
     done = commands.run("demo", "--jobs", "3", "--fail-rate", "0", "--keep")
