@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobrunner.codec import PayloadCodec, fingerprint
+from jobrunner import Secret
+from jobrunner.codec import PayloadCodec, fingerprint, json_schema
 from jobrunner.errors import PayloadError, PayloadTooLargeError
 from jobrunner.spelling import to_wire
 
@@ -184,3 +185,24 @@ def test_spelling_leaves_alone_what_it_does_not_know():
     assert to_wire({"x_y": 1}, dict[str, int]) == {"x_y": 1}
     assert to_wire([{"account_id": 1}], list[Account]) == [{"accountId": 1}]
     assert to_wire({"account_id": 1}, Account | None) == {"accountId": 1}
+
+
+class Vault(msgspec.Struct, rename="camel", frozen=True):
+    pin_code: Annotated[str, Secret] = "1234-canary"
+    label: str = "mine"
+
+
+class House(msgspec.Struct, rename="camel"):
+    vaults: list[Vault] = []
+    spare: Vault = Vault(pin_code="5678-canary")
+    street: str = "Main"
+
+
+def test_schema_shows_no_default_of_a_secret_field():
+    """Schemas are registered in the store, listed by commands, and served to whoever may look."""
+    schema = json_schema(House)
+
+    text = msgspec.json.encode(schema).decode()
+    assert "canary" not in text
+    assert '"mine"' in text
+    assert '"Main"' in text

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import msgspec
 
 from jobrunner.errors import PayloadError, PayloadTooLargeError
+from jobrunner.masking import secret_fields
 from jobrunner.spelling import to_wire
 
 _MISSING = re.compile(r"missing required field `([^`]+)`")
@@ -103,12 +104,17 @@ def decode_object(queue: str, raw: bytes | msgspec.Raw) -> dict[str, object]:
 
 
 def json_schema(kind: type[msgspec.Struct]) -> dict[str, object]:
-    """The JSON Schema of a payload type, as on the wire.
+    """The JSON Schema of a payload type, as on the wire, without the defaults of secret fields: everybody sees it.
 
     Raises:
         TypeError: A field's type cannot be read from JSON; the last line of the text names it.
     """
-    return msgspec.json.schema(kind, schema_hook=_anything)
+    schema = msgspec.json.schema(kind, schema_hook=_anything)
+    secret = secret_fields(kind)
+    for part in schema.get("$defs", {}).values() if secret else ():
+        for name in secret.get(part.get("title", ""), ()):
+            part.get("properties", {}).get(name, {}).pop("default", None)
+    return schema
 
 
 def _anything(kind: type) -> dict[str, object]:

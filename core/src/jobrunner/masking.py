@@ -95,6 +95,15 @@ def _redacted(value: object, secrets: list[str]) -> object:
             return value
 
 
+def secret_fields(kind: object) -> dict[str, set[str]]:
+    """Where secrets lie below a type: the name of each Struct type that has any -> its fields, in either spelling."""
+    found: dict[str, set[str]] = {}
+    for struct in _structs(kind, set()):
+        if fields := _fields(struct):
+            found.setdefault(struct.__name__, set()).update(fields)
+    return found
+
+
 def hide_in_repr(kind: object) -> None:
     """Give a Struct type with secret fields a repr that masks them, and the types inside it too."""
     for struct in _structs(kind, set()):
