@@ -15,6 +15,7 @@ from jobrunner.admin import Admin
 from jobrunner.model import State
 from jobrunner.record import decode_record
 from jobrunner.store import calls, looks
+from jobrunner.store.answers import Counts
 from jobrunner.store.keys import LISTS, QueueKeys
 
 STEP = 500
@@ -172,7 +173,7 @@ def listed(ids: Sequence[str]) -> str:
 class _Moment(msgspec.Struct, frozen=True):
     """What tells whether jobs moved between two looks: every script that moves some changes one of these."""
 
-    counts: calls.Counts
+    counts: Counts
     tally: dict[str, int]
     stats: dict[str, bytes]
 

@@ -22,6 +22,7 @@ from jobrunner.producing import RESEND_S, BatchError, Producer, Room, confirmed
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
+from jobrunner.store.answers import Enqueued
 from jobrunner.store.connect import open_store
 from jobrunner.store.store import Store
 
@@ -205,10 +206,10 @@ class Client(Producer):
                 pause = room.pause(full)
             await asyncio.sleep(pause)
 
-    def _replicated(self, queue: str) -> Callable[[calls.Call[calls.Enqueued]], Awaitable[calls.Enqueued]]:
+    def _replicated(self, queue: str) -> Callable[[calls.Call[Enqueued]], Awaitable[Enqueued]]:
         mark = calls.mark(self.store.keys(queue))
 
-        async def run(call: calls.Call[calls.Enqueued]) -> calls.Enqueued:
+        async def run(call: calls.Call[Enqueued]) -> Enqueued:
             return confirmed(*await self.store.run_replicated(call, mark))
 
         return run

@@ -13,8 +13,8 @@ import msgspec
 from jobrunner.declaration import Declaration
 from jobrunner.model import BUCKETS_MS, State
 from jobrunner.store import calls, looks
+from jobrunner.store.answers import Counts as StateCounts
 from jobrunner.store.calls import Call
-from jobrunner.store.calls import Counts as StateCounts
 from jobrunner.store.store import Store
 from jobrunner.views import Minute, QueueStats, queue_stats
 

@@ -14,7 +14,8 @@ from jobrunner.errors import InvalidNameError
 from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
 from jobrunner.store import calls, looks
-from jobrunner.store.calls import MAX_HEADS, Head
+from jobrunner.store.answers import Head
+from jobrunner.store.calls import MAX_HEADS
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner.store.store import Store
 from jobrunner.views import Cause, Causes, JobPage, JobSummary, job_summary, told_error

@@ -14,7 +14,8 @@ from jobrunner.observers import Observers
 from jobrunner.plugins import Plugins
 from jobrunner.queuebook import QueueBook
 from jobrunner.store import calls
-from jobrunner.store.calls import MAX_ENQUEUE, Enqueued
+from jobrunner.store.answers import Enqueued
+from jobrunner.store.calls import MAX_ENQUEUE
 from jobrunner.store.store import Store, SyncStore
 
 RESEND_S = 60.0

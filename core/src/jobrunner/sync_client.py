@@ -18,6 +18,7 @@ from jobrunner.producing import RESEND_S, BatchError, Producer, Room, confirmed
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
+from jobrunner.store.answers import Enqueued
 from jobrunner.store.connect import open_sync_store
 from jobrunner.store.store import SyncStore
 
@@ -189,10 +190,10 @@ class SyncClient(Producer):
                 pause = room.pause(full)
             time.sleep(pause)
 
-    def _replicated(self, queue: str) -> Callable[[calls.Call[calls.Enqueued]], calls.Enqueued]:
+    def _replicated(self, queue: str) -> Callable[[calls.Call[Enqueued]], Enqueued]:
         mark = calls.mark(self.store.keys(queue))
 
-        def run(call: calls.Call[calls.Enqueued]) -> calls.Enqueued:
+        def run(call: calls.Call[Enqueued]) -> Enqueued:
             return confirmed(*self.store.run_replicated(call, mark))
 
         return run

@@ -27,7 +27,7 @@ from jobrunner.record import (
     decode_record,
 )
 from jobrunner.sealing import Keyring
-from jobrunner.store.calls import Counts as StateCounts
+from jobrunner.store.answers import Counts as StateCounts
 from jobrunner.store.looks import Found
 
 

@@ -1,7 +1,7 @@
-"""What may be asked of a queue in the store, each as a value: the script, its keys and arguments, its answer's form.
+"""What may be asked of a queue in the store, each as a value: the script, its keys and arguments.
 
-Building and reading are pure, so the async and the sync store share them, and a call can be sent again as it
-is. Policy is the caller's: nothing here decides how long anything waits or is kept.
+How the answers are read is the business of `answers`. Both are pure, so the async and the sync store share them, and a
+call can be sent again as it is. Policy is the caller's: nothing here decides how long anything waits or is kept.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Generic, Literal, TypeVar
 import msgspec
 
 from jobrunner.model import State
+from jobrunner.store import answers
+from jobrunner.store.answers import Counts, Enqueued, Exchanged, Extended, Head, Noted, Recovered, Repaired
 from jobrunner.store.keys import LISTS, QueueKeys
 from jobrunner.store.scripts import SCRIPT_KEYS
 
@@ -59,21 +61,6 @@ class NewJob(msgspec.Struct, frozen=True, gc=False):
     unique: str = ""
 
 
-class Enqueued(msgspec.Struct, frozen=True):
-    """What enqueueing said: `ids` were there before (`ok`), or are in conflict; jobs and bytes where the queue is full.
-
-    `instead` has, for each id that was not taken in since another job has its unique key, that job's id.
-    """
-
-    status: Literal["ok", "conflict", "full"]
-    ids: list[str]
-    waiting: int = 0
-    instead: Mapping[str, str] = {}
-    max_waiting: int = 0
-    bytes: int = 0
-    max_bytes: int = 0
-
-
 class Settlement(msgspec.Struct, frozen=True, gc=False):
     """What became of one attempt, as the exchange takes it."""
 
@@ -111,54 +98,6 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     settlements: Sequence[Settlement] = ()
 
 
-class Reserved(msgspec.Struct, frozen=True, gc=False):
-    """A job that is the consumer's now; `record` is None where someone deleted it behind our back."""
-
-    id: str
-    record: bytes | None
-    counts: bytes | None
-
-
-class Exchanged(msgspec.Struct, frozen=True):
-    """What an exchange gave: jobs, settlements refused (id -> verdict), ms to the next delayed job, the server's time.
-
-    `due_ms` is 0 if more are due than were lined up, -1 if none is delayed; it is also the time until a rate allows the
-    next job.
-    """
-
-    jobs: list[Reserved]
-    refused: dict[str, str]
-    due_ms: int
-    now_ms: int
-
-
-class Extended(msgspec.Struct, frozen=True):
-    """Leases that are lost, and those whose jobs are to stop, with the reason."""
-
-    lost: list[str]
-    cancelled: dict[str, str]
-
-
-class Recovered(msgspec.Struct, frozen=True):
-    """What became of leases that had run out."""
-
-    delayed: list[str]
-    buried: list[str]
-    cancelled: list[str]
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return len(self.delayed) + len(self.buried) + len(self.cancelled)
-
-
-class Repaired(msgspec.Struct, frozen=True):
-    """Leases that were ended, and a verdict for each job; see `repair.lua`."""
-
-    ended: int
-    verdicts: list[str]
-
-
 class NoteLine(msgspec.Struct, frozen=True):
     """Something that a running job has to say."""
 
@@ -166,50 +105,6 @@ class NoteLine(msgspec.Struct, frozen=True):
     nonce: str
     kind: Literal["step", "progress", "log"]
     text: bytes
-
-
-class Noted(msgspec.Struct, frozen=True):
-    """Jobs for which nothing was written: the lease is lost, or the job's steps are full."""
-
-    lost: list[str]
-    full: list[str]
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """Jobs by state at one moment; `oldest_ms` is the age of the first in line, -1 if none waits.
-
-    `held` are those of `parked` that are held for their tenants, and `coming` the tenants of those that go on by
-    themselves.
-    """
-
-    waiting: int
-    delayed: int
-    active: int
-    completed: int
-    failed: int
-    cancelled: int
-    parked: int
-    paused: bool
-    oldest_ms: int
-    held: int = 0
-    coming: int = 0
-
-    def of(self, state: State) -> int:
-        """The jobs of one state."""
-        return int(getattr(self, state.value))
-
-    @property
-    def total(self) -> int:
-        """The jobs of all states."""
-        return sum(self.of(state) for state in State)
-
-
-class Head(msgspec.Struct, frozen=True, gc=False):
-    """What a list shows of a job, as it is stored: the record's start, its counts, the lines that tell of it last."""
-
-    record: bytes | None
-    counts: bytes | None
-    told: bytes | None
 
 
 def enqueue(
@@ -223,7 +118,7 @@ def enqueue(
     args: list[object] = [max_waiting, max_bytes, len(unique) // 2, *unique]
     for job in jobs:
         args += (job.id, job.when, job.record)
-    return _call("enqueue", keys, args, _enqueued)
+    return _call("enqueue", keys, args, answers.enqueued)
 
 
 def mark(keys: QueueKeys) -> Call[object]:
@@ -244,7 +139,7 @@ def exchange(keys: QueueKeys, request: Exchange) -> Call[Exchanged]:
     args += request.plain
     for one in request.settlements:
         args += (one.id, one.nonce, one.outcome, one.delay_ms, one.entry)
-    return _call("exchange", keys, args, _exchanged, memory=keys.memory(request.consumer))
+    return _call("exchange", keys, args, answers.exchanged, memory=keys.memory(request.consumer))
 
 
 def extend(keys: QueueKeys, lease_ms: int, leases: Iterable[tuple[str, str]]) -> Call[Extended]:
@@ -252,7 +147,7 @@ def extend(keys: QueueKeys, lease_ms: int, leases: Iterable[tuple[str, str]]) ->
     args: list[object] = [lease_ms]
     for lease in leases:
         args += lease
-    return _call("extend", keys, args, _extended)
+    return _call("extend", keys, args, answers.extended)
 
 
 def recover(
@@ -260,7 +155,7 @@ def recover(
 ) -> Call[Recovered]:
     """Take back up to `limit` leases that ran out."""
     args: list[object] = [lease_ms, limit, max_crashes, seed, *delays_ms]
-    return _call("recover", keys, args, _recovered)
+    return _call("recover", keys, args, answers.recovered)
 
 
 def note(keys: QueueKeys, notes: Iterable[NoteLine], *, max_steps: int, max_logs: int) -> Call[Noted]:
@@ -268,12 +163,12 @@ def note(keys: QueueKeys, notes: Iterable[NoteLine], *, max_steps: int, max_logs
     args: list[object] = [max_steps, max_logs]
     for one in notes:
         args += (one.id, one.nonce, one.kind, one.text)
-    return _call("note", keys, args, _noted)
+    return _call("note", keys, args, answers.noted)
 
 
 def cancel(keys: QueueKeys, ids: Sequence[str], *, reason: str, entry: bytes) -> Call[list[str]]:
     """Stop up to `MAX_BY_HAND` jobs; a verdict each: `cancelled`, `requested`, `ended` or `missing`."""
-    return _call("cancel", keys, [reason, entry, *ids], _texts)
+    return _call("cancel", keys, [reason, entry, *ids], answers.texts)
 
 
 def retry(keys: QueueKeys, state: State, ids: Sequence[str], *, forgive: bool) -> Call[list[str]]:
@@ -281,12 +176,12 @@ def retry(keys: QueueKeys, state: State, ids: Sequence[str], *, forgive: bool) -
     if state not in _AGAIN:
         raise ValueError(f"jobs that are {state.value} cannot be put in line again")
     args: list[object] = [state.value, int(forgive), *ids]
-    return _call("retry", keys, args, _texts, **{"from": keys.of(state)})
+    return _call("retry", keys, args, answers.texts, **{"from": keys.of(state)})
 
 
 def remove(keys: QueueKeys, ids: Sequence[str]) -> Call[list[str]]:
     """Delete up to `MAX_BY_HAND` jobs that are not running; the ids that were removed."""
-    return _call("remove", keys, list(ids), _texts)
+    return _call("remove", keys, list(ids), answers.texts)
 
 
 def trim(
@@ -303,12 +198,12 @@ def trim(
     if state is State.ACTIVE:
         raise ValueError("jobs that run are never cleared")
     args: list[object] = [state.value, keep, keep_ms, limit, own_ms, chosen_ms]
-    return _call("trim", keys, args, _int, list=keys.of(state))
+    return _call("trim", keys, args, answers.whole, list=keys.of(state))
 
 
 def prune(keys: QueueKeys, limit: int) -> Call[int]:
     """Forget ids that were remembered long enough, and full buckets, up to `limit` (1,000) each; how many were."""
-    return _call("prune", keys, [limit], _int)
+    return _call("prune", keys, [limit], answers.whole)
 
 
 def repair(
@@ -323,7 +218,7 @@ def repair(
     args: list[object] = [len(leases)]
     for lease in leases:
         args += lease
-    return _call("repair", keys, [*args, len(held), *held, *ids], _repaired)
+    return _call("repair", keys, [*args, len(held), *held, *ids], answers.repaired)
 
 
 def adjust(keys: QueueKeys, fields: Mapping[str, tuple[int | None, int]]) -> Call[int]:
@@ -331,12 +226,12 @@ def adjust(keys: QueueKeys, fields: Mapping[str, tuple[int | None, int]]) -> Cal
     args: list[object] = []
     for name, (seen, right) in fields.items():
         args += (name, "" if seen is None else seen, right)
-    return _call("adjust", keys, args, _int)
+    return _call("adjust", keys, args, answers.whole)
 
 
 def counts(keys: QueueKeys) -> Call[Counts]:
     """Jobs by state, at one moment."""
-    return _call("counts", keys, [], _counts)
+    return _call("counts", keys, [], answers.counted)
 
 
 def limit(keys: QueueKeys, fields: Mapping[str, object]) -> Call[int]:
@@ -344,24 +239,24 @@ def limit(keys: QueueKeys, fields: Mapping[str, object]) -> Call[int]:
     args: list[object] = []
     for field, value in fields.items():
         args += (field, value)
-    return _call("limit", keys, args, _int)
+    return _call("limit", keys, args, answers.whole)
 
 
 def turn(
     keys: QueueKeys, start: str = "", limit: int = MAX_BY_HAND, *, max_active: int = 0, rate: str = "0"
 ) -> Call[str]:
     """Give a turn to up to `limit` tenants with held jobs that may start some; where to go on, empty at the end."""
-    return _call("turn", keys, [start, limit, max_active, rate], _text)
+    return _call("turn", keys, [start, limit, max_active, rate], answers.text)
 
 
 def heads(keys: QueueKeys, ids: Sequence[str]) -> Call[list[Head]]:
     """What a list shows of up to `MAX_HEADS` jobs, one each."""
-    return _call("heads", keys, list(ids), _heads)
+    return _call("heads", keys, list(ids), answers.heads)
 
 
 def causes(keys: QueueKeys, ids: Sequence[str]) -> Call[list[tuple[str, str]]]:
     """Tenant and cause of up to `MAX_HEADS` jobs, one each; a cause is a fingerprint, `crash`, or empty for none."""
-    return _call("causes", keys, list(ids), _causes)
+    return _call("causes", keys, list(ids), answers.causes)
 
 
 def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:
@@ -371,7 +266,7 @@ def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:
 
 def server_ms() -> Call[int]:
     """The server's time, in ms since 1970."""
-    return plain(["TIME"], _now_ms)
+    return plain(["TIME"], answers.now_ms)
 
 
 def command(*parts: object) -> Call[object]:
@@ -402,90 +297,3 @@ def _keys(name: str, keys: QueueKeys, own: Mapping[str, str]) -> tuple[object, .
 
 
 # ---- replies: lists of bytes, as the driver gives them ---------------------------------------------------------
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _texts(reply: object) -> list[str]:
-    assert isinstance(reply, list)
-    return [_text(part) for part in reply]
-
-
-def _int(reply: object) -> int:
-    assert isinstance(reply, (int, bytes))
-    return int(reply)
-
-
-def _now_ms(reply: object) -> int:
-    assert isinstance(reply, (list, tuple))
-    return int(reply[0]) * 1000 + int(reply[1]) // 1000
-
-
-def _pairs(reply: object) -> dict[str, str]:
-    flat = _texts(reply)
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _enqueued(reply: object) -> Enqueued:
-    assert isinstance(reply, list)
-    match _text(reply[0]):
-        case "ok":
-            return Enqueued("ok", _texts(reply[1]), instead=_pairs(reply[2]) if reply[2] else {})
-        case "conflict":
-            return Enqueued("conflict", _texts(reply[1]))
-        case _:
-            waiting, most, size, most_bytes = [_int(part) for part in reply[1:]]
-            return Enqueued("full", [], waiting, max_waiting=most, bytes=size, max_bytes=most_bytes)
-
-
-def _exchanged(reply: object) -> Exchanged:
-    assert isinstance(reply, list)
-    ids, records, runs, refused, due_ms, now_ms = reply
-    jobs = [Reserved(id_.decode(), record, run) for id_, record, run in zip(ids, records, runs, strict=True)]
-    return Exchanged(jobs, _pairs(refused) if refused else {}, _int(due_ms), _int(now_ms))
-
-
-def _extended(reply: object) -> Extended:
-    assert isinstance(reply, list)
-    return Extended(_texts(reply[0]), _pairs(reply[1]))
-
-
-def _recovered(reply: object) -> Recovered:
-    assert isinstance(reply, list)
-    return Recovered(*[_texts(part) for part in reply])
-
-
-def _repaired(reply: object) -> Repaired:
-    assert isinstance(reply, list)
-    return Repaired(_int(reply[0]), _texts(reply[1]))
-
-
-def _noted(reply: object) -> Noted:
-    assert isinstance(reply, list)
-    return Noted(_texts(reply[0]), _texts(reply[1]))
-
-
-def _counts(reply: object) -> Counts:
-    assert isinstance(reply, list)
-    waiting, delayed, active, completed, failed, cancelled, parked, *rest = [_int(part) for part in reply]
-    paused, oldest_ms, held, coming = rest
-    return Counts(
-        *(waiting, delayed, active, completed, failed, cancelled, parked),
-        bool(paused),
-        oldest_ms,
-        held,
-        coming,
-    )
-
-
-def _heads(reply: object) -> list[Head]:
-    assert isinstance(reply, list)
-    return [Head(*one) for one in zip(*reply, strict=True)]
-
-
-def _causes(reply: object) -> list[tuple[str, str]]:
-    assert isinstance(reply, list)
-    tenants, causes = map(_texts, reply)
-    return list(zip(tenants, causes, strict=True))

@@ -18,7 +18,8 @@ from jobrunner.observers import Observers
 from jobrunner.outcome import Completed, Failed, Outcome, Released
 from jobrunner.queue import Queue
 from jobrunner.store import calls
-from jobrunner.store.calls import MAX_BATCH, Exchange, Exchanged, Reserved
+from jobrunner.store.answers import Exchanged, Reserved
+from jobrunner.store.calls import MAX_BATCH, Exchange
 from jobrunner.store.store import Store
 from jobrunner.worker.attempt import STOP_WAIT_S, Attempt, Desk, Stop
 from jobrunner.worker.deadlines import Deadlines

@@ -6,7 +6,7 @@ from jobrunner.drafting import DUE_HEADER
 from jobrunner.errors import StoreCorruptError
 from jobrunner.queue import Queue
 from jobrunner.record import Counts, Record, decode_counts, decode_record
-from jobrunner.store.calls import Reserved
+from jobrunner.store.answers import Reserved
 from jobrunner.worker.attempt import Attempt, Desk
 
 
