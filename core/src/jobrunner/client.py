@@ -18,7 +18,7 @@ from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError
 from jobrunner.factory import Factory
 from jobrunner.handle import JobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, Room, confirmed
+from jobrunner.producing import NO_WAIT, RESEND_S, BatchError, Producer, Room, confirmed
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -126,7 +126,7 @@ class Client(Producer):
         self, queue: str, payload: Payload, options: Options, *, wait: float | None = None
     ) -> JobHandle:
         """Enqueue one job with its options in one value; see `enqueue`."""
-        room = Room(wait)
+        room = NO_WAIT if wait is None else Room(wait)
         if not self._book.knows(queue):
             await self._learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)

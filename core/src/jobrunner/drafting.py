@@ -67,7 +67,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Drafter:
-    """Makes jobs of one queue with the same options: what they share is worked out once.
+    """Makes jobs of one queue with the same options: what they share is worked out once. One thread at a time.
 
     Args:
         declared: The queue.

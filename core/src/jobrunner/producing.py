@@ -74,6 +74,10 @@ class Room:
         return min(left, pause)
 
 
+NO_WAIT = Room(None)
+"""For those who do not wait: its time is over."""
+
+
 class Producer:
     """What both clients share."""
 

@@ -14,7 +14,7 @@ from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError
 from jobrunner.factory import Factory
 from jobrunner.handle import SyncJobHandle
 from jobrunner.plugins import Plugins, load
-from jobrunner.producing import RESEND_S, BatchError, Producer, Room, confirmed
+from jobrunner.producing import NO_WAIT, RESEND_S, BatchError, Producer, Room, confirmed
 from jobrunner.settings import core_settings
 from jobrunner.store import calls, looks
 from jobrunner.store.address import from_environment
@@ -90,7 +90,7 @@ class SyncClient(Producer):
         self, queue: str, payload: Payload, options: Options, *, wait: float | None = None
     ) -> SyncJobHandle:
         """Enqueue one job with its options in one value; see `Client.enqueue`."""
-        room = Room(wait)
+        room = NO_WAIT if wait is None else Room(wait)
         self.learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
         known = self._send([draft], room, options.durability)

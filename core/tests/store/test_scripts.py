@@ -70,8 +70,8 @@ def test_consumer_whose_name_could_change_a_lease_is_refused(consumer):
         QueueKeys("jr", "q").memory(consumer)
 
 
-def test_header_of_a_script_names_the_parts_that_it_uses():
-    """A part that is put in front and not used costs each call for nothing; one that is missing is a global."""
+def test_script_names_the_parts_that_it_uses_before_it_does():
+    """A part that is put in and not used costs each call for nothing; one that is missing, or comes later, is a global."""
     made = {
         "time": "stamp now int call match sub format",
         "grace": "grace_until",
@@ -87,8 +87,17 @@ def test_header_of_a_script_names_the_parts_that_it_uses():
     needs = {"held": {"order"}, "admit": {"order", "tally", "held"}, "limits": {"tally"}}
     for name in SCRIPT_KEYS:
         own = source(name)
+        first, *more = re.split(r"^-- uses: (.+)$", own, flags=re.MULTILINE)
+        uses = " ".join(more[::2]).split()
         body = "\n".join(line for line in own.splitlines() if not line.lstrip().startswith("--"))
-        uses = re.search(r"^-- uses: (.+)$", own, re.MULTILINE).group(1).split()
+        early = "\n".join(line for line in [*first.splitlines()] if not line.lstrip().startswith("--"))
+        for parts, code in zip(more[::2], more[1::2], strict=True):
+            here = re.sub(r"^--.*$", "", code, flags=re.MULTILINE)
+            later = set(uses) - set(f"{early} {parts}".split())
+            early = f"{early} {parts}"
+            for part in later & set(made):
+                used = [word for word in made[part].split() if re.search(rf"(?<![.'\w]){word}\(", here)]
+                assert not used, f"{name} uses {used} before {part} is put in"
         needed = set().union(*(needs.get(part, set()) for part in uses))
         for part, names in made.items():
             is_used = any(re.search(rf"\b{word}\(|\b{word}\b", body) for word in names.split())

@@ -38,6 +38,11 @@ _NEVER_CLASSES = (
     driver.AuthenticationWrongNumberOfArgsError,
 )
 
+_CUT_OFF = (
+    *(driver.ConnectionError, driver.TimeoutError, driver.InvalidResponse),
+    *(OSError, TimeoutError, EOFError),
+)
+
 _NOT_NOW = frozenset(
     {
         *("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "UNBLOCKED", "NOREPLICAS", "MISCONF"),
@@ -77,10 +82,7 @@ def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
     if (distrusted := _distrusted(error)) is not None:
         return distrusted
     if isinstance(error, _NEVER_CLASSES):
-        return StoreRefusedError(
-            f"Redis refuses us: {text}; check the user and the password in REDIS_URL, and what they may do "
-            "(`jobrunner doctor --acl` prints what is needed)"
-        )
+        return _refused(text)
     if isinstance(error, _NOT_NOW_CLASSES):
         return StoreUnavailableError(f"Redis does not serve right now: {text}")
     if isinstance(error, _FULL):
@@ -89,7 +91,7 @@ def translate(error: BaseException, what: str, *, sent: bool) -> StoreError:
         )
     if isinstance(error, driver.ResponseError):
         return _forbidden(text, what) or _answered(text, what)
-    if isinstance(error, (driver.ConnectionError, driver.TimeoutError, OSError, TimeoutError, EOFError)):
+    if isinstance(error, _CUT_OFF):
         refused = _said_by_server(text)
         if refused is not None:
             return refused
@@ -124,6 +126,13 @@ def _forbidden(text: str, what: str) -> StoreError | None:
     return StoreRefusedError(f"Redis refuses us: {named}; `jobrunner doctor --acl` prints what a user needs")
 
 
+def _refused(text: str) -> StoreRefusedError:
+    return StoreRefusedError(
+        f"Redis refuses us: {text}; check the user and the password in REDIS_URL, and what they may do "
+        "(`jobrunner doctor --acl` prints what is needed)"
+    )
+
+
 def _words(text: str) -> set[str]:
     return set(_WORD.findall(text))
 
@@ -132,7 +141,7 @@ def _said_by_server(text: str) -> StoreError | None:
     """The driver raises some answers as connection errors."""
     words = _words(text)
     if words & _NEVER or any(phrase in text for phrase in _NEVER_PHRASES):
-        return StoreRefusedError(f"Redis refused: {text}")
+        return _refused(text)
     if words & _NOT_NOW or "max number of clients" in text:
         return StoreUnavailableError(f"Redis does not serve right now: {text}")
     return None

@@ -1,8 +1,8 @@
 """How commands travel: one at a time over a connection of their own, with a deadline of ours.
 
-The driver's connections are used without its pool and its retries: a command that failed or was cancelled
-half-way closes its connection, so no answer can ever be taken for another's, and whether to send again is
-decided where the call is known to be safe.
+The driver opens connections; its pool and its retries are not used: a command that failed or was cancelled half-way
+closes its connection, so no answer can ever be taken for another's, and whether to send again is decided where the call
+is known to be safe.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from redis.asyncio.connection import AbstractConnection
 
 from jobrunner.errors import ClosedClientError, StoreError
 from jobrunner.store.faults import translate
-from jobrunner.store.wire import Command, pack, pack_many
+from jobrunner.store.stream import Stream
+from jobrunner.store.wire import Command, pack_many
 
 TIMEOUT_S = 8.0
 """Seconds that a command may take, many times what the slowest one needs, before its answer counts as lost."""
@@ -74,55 +75,35 @@ class ConnectionLink:
 
     def __init__(self, make: Callable[[], Awaitable[AbstractConnection]], limit: int = CONNECTIONS) -> None:
         self._make = make
-        self._idle: list[AbstractConnection] = []
+        self._idle: list[Stream] = []
         self._places = asyncio.Semaphore(limit)
         self._closed = False
         self._pid = os.getpid()
 
     async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:
         """Send one command and return its reply."""
-        async with self._places:
-            connection = self._ready() or await self._connect()
-            try:
-                async with asyncio.timeout(timeout):
-                    await connection.send_packed_command(pack(command), check_health=False)
-                    reply = await connection.read_response(disable_decoding=True)
-            except driver.ResponseError:
-                self._idle.append(connection)
-                if self._closed:
-                    await self.reset()
-                raise
-            except _LOST as error:
-                await self._give_up(connection)
-                raise translate(error, str(command[0]), sent=True) from error
-            except BaseException:
-                await connection.disconnect(nowait=True)  # cancelled: nothing is wrong with the others
-                raise
-            self._idle.append(connection)
-            if self._closed:
-                await self.reset()  # closed while the command was under way
-            return reply
+        (reply,) = await self.send_many((command,), timeout)
+        if isinstance(reply, driver.ResponseError):
+            raise reply
+        return reply
 
     async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
         """Send commands together; a server's error stands in its place as an exception."""
+        data = pack_many(commands)
         async with self._places:
-            connection = self._ready() or await self._connect()
-            replies: list[object] = []
+            stream = self._ready() or await self._connect()
             try:
-                async with asyncio.timeout(timeout):
-                    await connection.send_packed_command(pack_many(commands), check_health=False)
-                    for _ in commands:
-                        try:
-                            replies.append(await connection.read_response(disable_decoding=True))
-                        except driver.ResponseError as error:
-                            replies.append(error)
+                replies = await stream.ask(data, len(commands), timeout)
             except _LOST as error:
-                await self._give_up(connection)
+                stream.abort()
+                await (
+                    self.reset()
+                )  # the others are likely to be dead too, and the next one should find a new primary
                 raise translate(error, str(commands[0][0]), sent=True) from error
             except BaseException:
-                await connection.disconnect(nowait=True)  # cancelled: nothing is wrong with the others
+                stream.abort()  # cancelled: nothing is wrong with the others
                 raise
-            self._idle.append(connection)
+            self._idle.append(stream)
             if self._closed:
                 await self.reset()  # closed while the command was under way
             return replies
@@ -138,39 +119,34 @@ class ConnectionLink:
     async def reset(self) -> None:
         """Close what is idle."""
         idle, self._idle = self._idle, []
-        for connection in idle:
-            await connection.disconnect(nowait=True)
+        for stream in idle:
+            stream.close()
 
     async def close(self) -> None:
         """Close everything, and wait for the farewells that TLS sends: a loop that ends before them leaks sockets."""
         self._closed = True
         idle, self._idle = self._idle, []
-        await asyncio.gather(*[connection.disconnect() for connection in idle], return_exceptions=True)
+        await asyncio.gather(*[stream.closed() for stream in idle])
 
-    def _ready(self) -> AbstractConnection | None:
+    def _ready(self) -> Stream | None:
         if os.getpid() != self._pid:
             raise ClosedClientError("this client was carried over a fork; make a new one in this process")
-        return self._idle.pop() if self._idle else None
+        while self._idle:
+            stream = self._idle.pop()
+            if stream.is_open:
+                return stream
+        return None
 
-    async def _connect(self) -> AbstractConnection:
+    async def _connect(self) -> Stream:
         if self._closed:
             raise ClosedClientError("this connection to the store was closed; make a new client")
-        connection = None
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                connection = await self._make()
-                await connection.connect()
-        except BaseException as error:
-            if connection is not None:
-                await connection.disconnect(nowait=True)
-            if isinstance(error, Exception) and not isinstance(error, StoreError):
-                raise translate(error, "connect", sent=False) from error
-            raise
-        return connection
-
-    async def _give_up(self, connection: AbstractConnection) -> None:
-        await connection.disconnect(nowait=True)
-        await self.reset()  # the others are likely to be dead too, and the next one should find a new primary
+                return await Stream.over(await self._make())
+        except Exception as error:
+            if isinstance(error, StoreError):
+                raise
+            raise translate(error, "connect", sent=False) from error
 
 
 class ClientLink:

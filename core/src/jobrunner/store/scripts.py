@@ -1,6 +1,6 @@
 """The Lua scripts as they are sent: text, SHA, and the keys that each takes.
 
-A script names in its header the parts that it uses; they are put in front of it. Nothing is built from data.
+A script names the parts that it uses, and where; they are put in that place. Nothing is built from data.
 """
 
 from __future__ import annotations
@@ -84,11 +84,12 @@ def script(name: str, clock: str = SERVER_CLOCK) -> Script:
         name: One of `SCRIPT_KEYS`.
         clock: The Lua expression that gives {seconds, microseconds}; the server's own but for tests.
     """
-    own = source(name)
-    uses = _USES.search(own)
-    parts = [source(f"parts/{part}") for part in (uses.group(1).split() if uses else [])]
-    text = "\n".join(_without_comments(part) for part in [*parts, own]).replace(SERVER_CLOCK, clock)
+    text = _without_comments(_USES.sub(_parts, source(name))).replace(SERVER_CLOCK, clock)
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _parts(uses: re.Match[str]) -> str:
+    return "\n".join(source(f"parts/{part}") for part in uses.group(1).split())
 
 
 def _without_comments(text: str) -> str:

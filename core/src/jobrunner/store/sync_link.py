@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+import queue
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -13,7 +13,8 @@ from redis.connection import AbstractConnection
 from jobrunner.errors import ClosedClientError, StoreError
 from jobrunner.store.faults import translate
 from jobrunner.store.link import CONNECTIONS
-from jobrunner.store.wire import Command, pack, pack_many
+from jobrunner.store.sync_stream import SyncStream
+from jobrunner.store.wire import Command, pack_many
 
 _LOST = (driver.RedisError, OSError, EOFError)
 """What a connection raises when its answer is lost."""
@@ -53,50 +54,30 @@ class SyncConnectionLink:
 
     def __init__(self, make: Callable[[], AbstractConnection], limit: int = CONNECTIONS) -> None:
         self._make = make
-        self._idle: list[AbstractConnection] = []
-        self._places = threading.BoundedSemaphore(limit)
+        self._idle: list[SyncStream] = []
+        self._places: queue.SimpleQueue[None] = (
+            queue.SimpleQueue()
+        )  # a semaphore; those of `threading` cost as much as an id
+        for _ in range(limit):
+            self._places.put(None)
         self._closed = False
         self._pid = os.getpid()
 
     def send(self, command: Command) -> object:
         """Send one command and return its reply."""
-        with self._places:
-            connection = self._take()
-            try:
-                connection.send_packed_command(pack(command), check_health=False)
-                reply = connection.read_response(disable_decoding=True)
-            except driver.ResponseError:
-                self._put_back(connection)
-                raise
-            except _LOST as error:
-                self._give_up(connection)
-                raise translate(error, str(command[0]), sent=True) from error
-            except BaseException:
-                connection.disconnect()  # interrupted: nothing is wrong with the others
-                raise
-            self._put_back(connection)
-            return reply
+        (reply,) = self.send_many((command,))
+        if isinstance(reply, driver.ResponseError):
+            raise reply
+        return reply
 
     def send_many(self, commands: Sequence[Command]) -> list[object]:
         """Send commands together; a server's error stands in its place as an exception."""
-        with self._places:
-            connection = self._take()
-            replies: list[object] = []
-            try:
-                connection.send_packed_command(pack_many(commands), check_health=False)
-                for _ in commands:
-                    try:
-                        replies.append(connection.read_response(disable_decoding=True))
-                    except driver.ResponseError as error:
-                        replies.append(error)
-            except _LOST as error:
-                self._give_up(connection)
-                raise translate(error, str(commands[0][0]), sent=True) from error
-            except BaseException:
-                connection.disconnect()  # interrupted: nothing is wrong with the others
-                raise
-            self._put_back(connection)
-            return replies
+        data = pack_many(commands)
+        self._places.get()
+        try:
+            return self._ask(data, commands)
+        finally:
+            self._places.put(None)
 
     def send_in_row(self, commands: Sequence[Command]) -> list[object]:
         """Send commands over one connection, in this order."""
@@ -106,17 +87,33 @@ class SyncConnectionLink:
         """Close what is idle."""
         while True:
             try:
-                connection = self._idle.pop()  # atomic, as in `_take`: whoever has it, has it alone
+                stream = self._idle.pop()  # atomic, as in `_take`: whoever has it, has it alone
             except IndexError:
                 return
-            connection.disconnect()
+            stream.close()
 
     def close(self) -> None:
         """Close everything."""
         self._closed = True
         self.reset()
 
-    def _take(self) -> AbstractConnection:
+    def _ask(self, data: bytes, commands: Sequence[Command]) -> list[object]:
+        stream = self._take()
+        try:
+            replies = stream.ask(data, len(commands))
+        except _LOST as error:
+            stream.close()
+            self.reset()  # the others are likely to be dead too, and the next one should find a new primary
+            raise translate(error, str(commands[0][0]), sent=True) from error
+        except BaseException:
+            stream.close()  # interrupted: nothing is wrong with the others
+            raise
+        self._idle.append(stream)
+        if self._closed:  # while the command was under way
+            self.reset()
+        return replies
+
+    def _take(self) -> SyncStream:
         if os.getpid() != self._pid:
             raise ClosedClientError("this client was carried over a fork; make a new one in this process")
         try:
@@ -126,22 +123,11 @@ class SyncConnectionLink:
         if self._closed:
             raise ClosedClientError("this connection to the store was closed; make a new client")
         try:
-            connection = self._make()
-            connection.connect()
+            return SyncStream.over(self._make())
         except StoreError:
             raise
         except Exception as error:
             raise translate(error, "connect", sent=False) from error
-        return connection
-
-    def _put_back(self, connection: AbstractConnection) -> None:
-        self._idle.append(connection)
-        if self._closed:  # while the command was under way
-            self.reset()
-
-    def _give_up(self, connection: AbstractConnection) -> None:
-        connection.disconnect()
-        self.reset()
 
 
 class SyncClientLink:

@@ -4,6 +4,7 @@
 local BAND, COST = 2 ^ 46, 64 -- 10^12 jobs a band before its tags run out; what a job costs a tenant of weight 1
 local FIRST = 2 ^ 40 -- the first tag of a band, which leaves room before it for jobs that are given back
 local DEAREST = 1000 * COST -- what it costs at the most, whatever weight somebody typed
+local HEAD_AT_START = '^%d+,"[^"]*",' -- of a record that a producer sends
 local NO_HEAD = '0,"",' -- of a job whose record is gone
 local function head_of(record) return record and match(record, '^%[%d+,(%d+,"[^"]*",)') or NO_HEAD end
 local function tenant_of(head) return match(head, '"(.*)"') end

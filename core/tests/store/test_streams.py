@@ -1,0 +1,207 @@
+"""Connections as they are used: what a server sends is a reply, too much, nothing, or nonsense."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+
+import pytest
+from redis.exceptions import AskError, MovedError, ResponseError
+
+from jobrunner.errors import OutcomeUnknownError, StoreError
+from jobrunner.store import calls
+from jobrunner.store.address import parse_url
+from jobrunner.store.connect import open_store, open_sync_store
+from jobrunner.store.wire import pack, pack_many, reader
+
+PING = calls.command("PING")
+
+
+class Server:
+    """Answers each read with the next of its lines; None closes, and so does the end of the list."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = self._listener.accept()
+                self.connections += 1
+                with peer:
+                    self._serve(peer)
+
+    def _serve(self, peer):
+        with contextlib.suppress(OSError):
+            while peer.recv(65536):
+                answer = self.answers.pop(0) if self.answers else None
+                if answer is None:
+                    return
+                for part in answer if isinstance(answer, list) else [answer]:
+                    peer.sendall(part)
+
+    def stop(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+
+@pytest.fixture
+def serve():
+    """Starts such servers."""
+    servers = []
+
+    def start(*answers):
+        servers.append(Server(*answers))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+async def asked(kind, url, timeout=0.3, times=1):
+    """What each of some PINGs brings, by an async or a blocking store: an answer, or the error."""
+    found = []
+    if kind == "async":
+        store = open_store(parse_url(url))
+        for _ in range(times):
+            try:
+                found.append(await store.run(PING, timeout))
+            except StoreError as error:
+                found.append(error)
+        await store.close()
+        return found
+
+    def block():
+        store = open_sync_store(parse_url(url), timeout=timeout)
+        for _ in range(times):
+            try:
+                found.append(store.run(PING))
+            except StoreError as error:
+                found.append(error)
+        store.close()
+
+    await asyncio.to_thread(block)
+    return found
+
+
+KINDS = pytest.mark.parametrize("kind", ["async", "blocking"])
+
+
+@KINDS
+async def test_reply_that_comes_in_pieces_is_one_reply(serve, kind):
+    """Networks cut where they like."""
+    server = serve([b"$1", b"0\r\n01234", b"56789\r", b"\n"], b"+PONG\r\n")
+    assert await asked(kind, server.url, times=2, timeout=5) == [b"0123456789", b"PONG"]
+    assert server.connections == 1
+
+
+@KINDS
+async def test_reply_that_does_not_come_is_unknown_and_its_connection_is_left(serve, kind):
+    """A late reply must find nobody who could take it for his own."""
+    server = serve(b"", b"+PONG\r\n")
+    lost, found = await asked(kind, server.url, times=2)
+    assert isinstance(lost, OutcomeUnknownError)
+    assert found == b"PONG"
+    assert server.connections == 2
+
+
+@KINDS
+async def test_bytes_that_are_no_reply_end_the_connection(serve, kind):
+    """Whatever answers there is no Redis, or the stream is out of step."""
+    server = serve(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+PONG\r\n")
+    lost, found = await asked(kind, server.url, times=2, timeout=5)
+    assert isinstance(lost, OutcomeUnknownError)
+    assert found == b"PONG"
+    assert server.connections == 2
+
+
+@KINDS
+async def test_more_replies_than_requests_end_the_connection(serve, kind):
+    """The second one would be the answer to what is asked next."""
+    server = serve(b"+ONE\r\n+TWO\r\n", b"+PONG\r\n")
+    lost, found = await asked(kind, server.url, times=2, timeout=5)
+    assert isinstance(lost, OutcomeUnknownError)
+    assert found == b"PONG"
+
+
+@KINDS
+async def test_server_that_closes_in_the_middle_of_a_reply_is_said_to_have(serve, kind):
+    """Half an answer is none."""
+    server = serve([b"$10\r\n01234"], None)
+    (lost,) = await asked(kind, server.url)
+    assert isinstance(lost, OutcomeUnknownError)
+
+
+@KINDS
+async def test_error_that_is_no_utf8_is_an_error_all_the_same(serve, kind):
+    """What Redis says may quote what somebody else wrote."""
+    server = serve(b"-ERR \xff\xfe broken\r\n", b"+PONG\r\n")
+    said, found = await asked(kind, server.url, times=2, timeout=5)
+    assert isinstance(said, StoreError)
+    assert "broken" in str(said)
+    assert found == b"PONG"
+    assert server.connections == 1
+
+
+async def test_connection_that_ended_while_idle_is_not_used_again(start_server):
+    """A server that was restarted between two enqueues costs a new connection, and leaves nothing unknown."""
+    server = start_server()
+    store = open_store(parse_url(server.url))
+    assert await store.run(PING) == b"PONG"
+    gone = asyncio.Event()
+    (stream,) = store.link._idle
+    stream._ended.add_done_callback(lambda _: gone.set())
+    other = open_store(parse_url(server.url))
+    await other.run(calls.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+    await other.close()
+    async with asyncio.timeout(10):
+        await gone.wait()
+    assert await store.run(PING) == b"PONG"
+    await store.close()
+
+
+async def test_one_timer_watches_over_all_requests_of_a_connection(start_server):
+    """A timer for each would leave thousands in the loop's heap, each holding its answer."""
+    store = open_store(parse_url(start_server().url))
+    await store.run(PING)
+    before = len(asyncio.get_running_loop()._scheduled)
+    for _ in range(200):
+        await store.run(PING)
+    assert len(asyncio.get_running_loop()._scheduled) <= before + 1
+    await store.close()
+
+
+async def test_shorter_deadline_after_a_longer_one_is_kept(serve):
+    """A blocking wait may take long; what follows on its connection may not."""
+    server = serve(b"+PONG\r\n", b"")
+    store = open_store(parse_url(server.url))
+    assert await store.run(PING, 3600) == b"PONG"
+    async with asyncio.timeout(30):
+        with pytest.raises(OutcomeUnknownError, match="no answer"):
+            await store.run(PING, 0.05)
+    await store.close()
+
+
+def test_redirections_are_read_and_other_errors_keep_their_words():
+    """Where a slot went stands in the error; what went wrong is told by its first word."""
+    parser = reader()
+    parser.feed(b"-MOVED 3999 127.0.0.1:6381\r\n-ASK 7 h:1\r\n-READONLY You can't write\r\n")
+    moved, ask, other = parser.gets(), parser.gets(), parser.gets()
+    assert isinstance(moved, MovedError)
+    assert (moved.slot_id, moved.host, moved.port) == (3999, "127.0.0.1", 6381)
+    assert isinstance(ask, AskError)
+    assert not isinstance(ask, MovedError)
+    assert type(other) is ResponseError
+    assert str(other).startswith("READONLY ")
+
+
+def test_commands_sent_together_are_their_bytes_in_a_row():
+    """One write, in the order asked for."""
+    assert pack_many([("GET", "a"), ("SET", "b", 1)]) == pack(("GET", "a")) + pack(("SET", "b", 1))
