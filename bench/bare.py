@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,30 +18,22 @@ from bench.plugin import Message, message
 _decode = msgspec.json.Decoder(Message).decode
 
 
-async def set_async(url: str, n: int) -> float:
-    """SET one by one, awaited: calls a second."""
-    client = aredis.Redis.from_url(url)
-    value = b"x" * 200
-    await client.set("k", value)
-    begun = time.perf_counter()
-    for _ in range(n):
+@contextlib.asynccontextmanager
+async def setting(url: str) -> AsyncIterator[Callable[[], Awaitable[object]]]:
+    """A SET to await, by the driver's client."""
+    async with aredis.Redis.from_url(url) as client:
+        value = b"x" * 200
         await client.set("k", value)
-    rate = n / (time.perf_counter() - begun)
-    await client.aclose()
-    return rate
+        yield lambda: client.set("k", value)
 
 
-def set_sync(url: str, n: int) -> float:
-    """SET one by one, blocking: calls a second."""
-    client = redis.Redis.from_url(url)
-    value = b"x" * 200
-    client.set("k", value)
-    begun = time.perf_counter()
-    for _ in range(n):
+@contextlib.contextmanager
+def setting_blocking(url: str) -> Iterator[Callable[[], object]]:
+    """A SET that blocks, by the driver's client."""
+    with redis.Redis.from_url(url) as client:
+        value = b"x" * 200
         client.set("k", value)
-    rate = n / (time.perf_counter() - begun)
-    client.close()
-    return rate
+        yield lambda: client.set("k", value)
 
 
 async def bulk(url: str, n: int) -> float:

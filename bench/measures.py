@@ -55,40 +55,56 @@ async def fill(server: Server, n: int, *, tenants: int = 1) -> float:
 def enqueue(server: Server, _: Path, n: int) -> Iterator[Row]:
     """One by one and in bulk, for those who await and for those who do not."""
     few = max(500, n // 10)
-
-    async def one_by_one() -> float:
-        async with client(server) as producer:
-            payload = message()
-            await producer.enqueue(QUEUE, payload)
-            begun = time.perf_counter()
-            for _ in range(few):
-                await producer.enqueue(QUEUE, payload)
-            return few / (time.perf_counter() - begun)
-
-    def blocking() -> float:
-        environ = {"REDIS_URL": server.url, "JOBRUNNER_PLUGINS": "bench.plugin"}
-        with SyncClient.from_env(environ) as producer:
-            payload = message()
-            producer.enqueue(QUEUE, payload)
-            begun = time.perf_counter()
-            for _ in range(few):
-                producer.enqueue(QUEUE, payload)
-            return few / (time.perf_counter() - begun)
-
-    yield Row(
-        "enqueue one by one, async",
-        asyncio.run(one_by_one()),
-        "jobs/s",
-        asyncio.run(bare.set_async(server.url, few)),
-        "bare SET",
-    )
-    yield Row("enqueue one by one, sync", blocking(), "jobs/s", bare.set_sync(server.url, few), "bare SET")
+    for name, (ours, plain) in {
+        "async": asyncio.run(_one_by_one(server, few)),
+        "sync": _one_by_one_blocking(server, few),
+    }.items():
+        yield Row(f"enqueue one by one, {name}", ours, "jobs/s", plain, "bare SET")
     server.client.flushall()
     plain = asyncio.run(bare.bulk(server.url, n))
     for tenants in (1, 1000):
         server.client.flushall()
         rate = asyncio.run(fill(server, n, tenants=tenants))
         yield Row(f"enqueue in bulk, {tenants:,} tenants", rate, "jobs/s", plain, "bare HSET + ZADD")
+
+
+TURN = 50
+"""Calls of one kind before the other's turn: what the machine does beside it meets both."""
+
+
+async def _one_by_one(server: Server, n: int) -> tuple[float, float]:
+    """Enqueues and bare SETs a second, in turns."""
+    payload, took, plain = message(), 0.0, 0.0
+    async with client(server) as producer, bare.setting(server.url) as put:
+        await producer.enqueue(QUEUE, payload)
+        for _ in range(n // TURN):
+            begun = time.perf_counter()
+            for _ in range(TURN):
+                await producer.enqueue(QUEUE, payload)
+            between = time.perf_counter()
+            for _ in range(TURN):
+                await put()
+            took += between - begun
+            plain += time.perf_counter() - between
+    return n // TURN * TURN / took, n // TURN * TURN / plain
+
+
+def _one_by_one_blocking(server: Server, n: int) -> tuple[float, float]:
+    """The same for those who do not await."""
+    payload, took, plain = message(), 0.0, 0.0
+    environ = {"REDIS_URL": server.url, "JOBRUNNER_PLUGINS": "bench.plugin"}
+    with SyncClient.from_env(environ) as producer, bare.setting_blocking(server.url) as put:
+        producer.enqueue(QUEUE, payload)
+        for _ in range(n // TURN):
+            begun = time.perf_counter()
+            for _ in range(TURN):
+                producer.enqueue(QUEUE, payload)
+            between = time.perf_counter()
+            for _ in range(TURN):
+                put()
+            took += between - begun
+            plain += time.perf_counter() - between
+    return n // TURN * TURN / took, n // TURN * TURN / plain
 
 
 def drain(server: Server, folder: Path, n: int) -> Iterator[Row]:
@@ -174,6 +190,41 @@ def scripts(server: Server, _: Path, n: int) -> Iterator[Row]:
         p50, p99 = (statistics.quantiles(figures, n=100)[percent - 1] / 1000 for percent in (50, 99))
         note = f"p50 {p50:.2f} ms, max {max(figures) / 1000:.2f} ms, {many:,} jobs in each state"
         yield Row(f"script {name}, p99", p99, "ms", None, note)
+    for tenants, limit in ((100, 1), (5000, 1), (5000, 1000)):
+        server.client.flushall()
+        figures = asyncio.run(_limited_times(server, min(n, 30_000), tenants, limit))
+        p50, p99 = (statistics.quantiles(figures, n=100)[percent - 1] / 1000 for percent in (50, 99))
+        what = f"script exchange, {tenants:,} tenants of {limit:,} at once, p99"
+        yield Row(what, p99, "ms", None, f"p50 {p50:.2f} ms, max {max(figures) / 1000:.2f} ms")
+
+
+async def _limited_times(server: Server, n: int, tenants: int, limit: int) -> list[float]:
+    """Microseconds of exchanges that reserve and settle whole batches while tenants are limited."""
+    store = open_store(parse_url(server.url))
+    keys, payload = store.keys(QUEUE), msgspec.json.encode(message())
+    for start in range(0, n, calls.MAX_ENQUEUE):
+        numbers = range(start, min(n, start + calls.MAX_ENQUEUE))
+        jobs = [NewJob(new_job_id(), "0", b'0,"t-%d",1,%s]' % (k % tenants, payload)) for k in numbers]
+        await store.run(calls.enqueue(keys, jobs))
+    figures: list[float] = []
+    held: list[str] = []
+    for serial in range(1, n // calls.MAX_BATCH + 1):
+        nonce = new_nonce()
+        request = Exchange(
+            consumer="bench",
+            serial=serial,
+            nonce=nonce,
+            want=calls.MAX_BATCH,
+            lease_ms=30_000,
+            plain=held,
+            max_active_per_tenant=limit,
+        )
+        _, before = server.script_us()
+        answer = await store.run(calls.exchange(keys, request))
+        figures.append(server.script_us()[1] - before)
+        held = [part for job in answer.jobs for part in (job.id, nonce)]
+    await store.close()
+    return figures
 
 
 async def _every_state(server: Server, many: int) -> None:

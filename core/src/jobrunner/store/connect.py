@@ -176,7 +176,7 @@ def _maker(address: Address) -> Callable[[], Awaitable[aconnection.AbstractConne
         connection = kind(host=node[0], port=node[1], **tcp)  # type: ignore[arg-type]
         try:
             await connection.connect()
-            await connection.send_packed_command(pack(("ROLE",)), check_health=False)
+            await connection.send_packed_command([pack(("ROLE",))], check_health=False)
             check_role(await connection.read_response(disable_decoding=True), node)
         except BaseException:
             await connection.disconnect(nowait=True)
@@ -216,7 +216,7 @@ def _sync_maker(address: Address, timeout: float) -> Callable[[], sconnection.Ab
         connection = kind(host=node[0], port=node[1], **tcp)  # type: ignore[arg-type]
         try:
             connection.connect()
-            connection.send_packed_command(pack(("ROLE",)), check_health=False)
+            connection.send_packed_command([pack(("ROLE",))], check_health=False)
             check_role(connection.read_response(disable_decoding=True), node)
         except BaseException:
             connection.disconnect()

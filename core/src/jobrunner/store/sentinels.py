@@ -49,7 +49,7 @@ class Sentinels:
             connection = connect(node)
             try:
                 await connection.connect()
-                await connection.send_packed_command(pack(self._question), check_health=False)
+                await connection.send_packed_command([pack(self._question)], check_health=False)
                 reply = await connection.read_response(disable_decoding=True)
             except _LOST as error:
                 last = translate(error, "SENTINEL", sent=False)
@@ -67,7 +67,7 @@ class Sentinels:
             connection = connect(node)
             try:
                 connection.connect()
-                connection.send_packed_command(pack(self._question), check_health=False)
+                connection.send_packed_command([pack(self._question)], check_health=False)
                 reply = connection.read_response(disable_decoding=True)
             except _LOST as error:
                 last = translate(error, "SENTINEL", sent=False)

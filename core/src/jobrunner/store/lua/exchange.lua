@@ -50,7 +50,8 @@ grace_until(keys.meta, lease_ms, meta[1], meta[2])
 local each = {most = meta[6] or ARGV[11], rate = meta[10] or ARGV[13]} -- what holds for each tenant
 keys.limited = meta[7] or meta[8] or each.most ~= '0' or each.rate ~= '0' -- else nothing below looks at a tenant
 local rate = meta[9] or ARGV[12]
-local pace = rate ~= '0' and bucket(keys, '*', rate) or nil
+local pace = rate ~= '0' and bucket(rate, call('ZSCORE', keys.rates, '*')) or nil
+if keys.limited then keys.none_held = call('EXISTS', keys.held) == 0 end
 
 local function due_ms()
   local first = call('ZRANGE', keys.later, 0, 0, 'WITHSCORES')[2]
@@ -229,14 +230,20 @@ if keys.limited then
   local ripe = call('ZRANGEBYSCORE', keys.refill, '-inf', stamp, 'LIMIT', 0, 100)
   if #ripe > 0 then call('ZREM', keys.refill, unpack(ripe)) end
   for _, tenant in ipairs(ripe) do freed[tenant] = true end
+  local orders, tenants = {}, {}
   for tenant in pairs(freed) do
-    if tenant ~= '' and first_held(keys, tenant) and not blocked(keys, tenant, each) then give_turn(keys, tenant) end
+    local order = tenant ~= '' and first_held(keys, tenant)
+    if order then orders[tenant], tenants[#tenants + 1] = order, tenant end
+  end
+  learn(keys, tenants, each)
+  for _, tenant in ipairs(tenants) do
+    if not blocked(keys, tenant, each) then give_turn(keys, tenant, orders[tenant]) end
   end
 end
 
 -- Reserve where tenants are limited: job by job, by place in line and by turn. Each step reserves a job, holds one, or
--- mends a turn, and there is a bound on them: what is left is left to the next exchange.
-local STEPS = 250
+-- mends a turn; there is a bound on what they cost in all, and what is left is left to the next exchange.
+local STEPS, TURN = 300, 4 -- a step's cost is 1; a turn costs so many commands more
 local pick
 if keys.limited then
   pick = function(number)
@@ -249,55 +256,65 @@ if keys.limited then
         if own.bucket then spend(own.bucket, 1) end
       end
     end
-    local function take_held(tenant, place)
-      local order, id, entry = first_held(keys, tenant)
-      if order then
-        call('ZREM', keys.held, entry)
-        call('ZREM', keys.parked, id)
-        tally('parked', tenant, -1); tally('waiting', tenant, 1)
-        take(id, tenant)
-        if place then -- by its turn: it is charged now
-          local head = format(HEAD, 100 - math.floor(order / BAND), tenant)
-          local ends = math.max(place, tonumber(call('ZSCORE', keys.share, head) or 0)) + cost_of(keys, meta[4], head)
-          call('ZADD', keys.share, int(ends), head)
-        end
+    local turn -- who has the first turn, and where it is; looked up again once one may have moved
+    local function take_held(tenant, place, order, id, entry)
+      call('ZREM', keys.held, entry)
+      call('ZREM', keys.parked, id)
+      tally('parked', tenant, -1); tally('waiting', tenant, 1)
+      take(id, tenant)
+      if place then -- by its turn: it is charged now
+        local head = format(HEAD, 100 - math.floor(order / BAND), tenant)
+        local ends = math.max(place, tonumber(call('ZSCORE', keys.share, head) or 0)) + cost_of(keys, meta[4], head)
+        call('ZADD', keys.share, int(ends), head)
       end
-      if not first_held(keys, tenant) then
+      local next_order = first_held(keys, tenant)
+      if not next_order then
         call('ZREM', keys.turns, tenant)
         call('ZREM', keys.refill, tenant)
       elseif blocked(keys, tenant, each) then call('ZREM', keys.turns, tenant)
-      else give_turn(keys, tenant) end
+      else give_turn(keys, tenant, next_order) end
+      turn = nil
     end
-    local line, heads, at, steps, gone = {}, {}, 1, 0, {}
+    local line, heads, at, spent, gone = {}, {}, 1, 0, {}
     local function look()
       if #gone > 0 then call('ZREM', keys.wait, unpack(gone)) end
       line, heads, at, gone = call('ZRANGE', keys.wait, 0, number - #picked - 1, 'WITHSCORES'), {}, 1, {}
-      local found = {}
+      local found, tenants = {}, {}
       for k = 1, #line, 2 do found[#found + 1] = line[k] end
       local records_found = #found > 0 and call('HMGET', keys.jobs, unpack(found)) or {}
-      for k in ipairs(found) do heads[k] = head_of(records_found[k]) end
+      for k in ipairs(found) do
+        heads[k] = head_of(records_found[k])
+        tenants[k] = tenant_of(heads[k])
+      end
+      learn(keys, tenants, each)
     end
-    while #picked < number and steps < STEPS do
-      steps = steps + 1
-      if not heads[at] and (steps == 1 or #line > 0) then look() end
+    local looked = false
+    while #picked < number and spent < STEPS do
+      spent = spent + 1
+      if not heads[at] and (not looked or #line > 0) then look(); looked = true end
       local id, place = line[2 * at - 1], tonumber(line[2 * at])
-      local turn = call('ZRANGE', keys.turns, 0, 0, 'WITHSCORES')
+      turn = turn or call('ZRANGE', keys.turns, 0, 0, 'WITHSCORES')
       local turn_place = tonumber(turn[2])
       if turn_place and not (place and place < turn_place) then
-        local order = first_held(keys, turn[1])
-        if not order or blocked(keys, turn[1], each) then call('ZREM', keys.turns, turn[1])
-        elseif math.floor(order / BAND) ~= math.floor(turn_place / BAND) then give_turn(keys, turn[1]) -- its first one left
-        else take_held(turn[1], turn_place) end
+        local tenant = turn[1]
+        local order, first, entry = first_held(keys, tenant)
+        turn, spent = nil, spent + TURN
+        if not order or blocked(keys, tenant, each) then call('ZREM', keys.turns, tenant)
+        elseif math.floor(order / BAND) ~= math.floor(turn_place / BAND) then give_turn(keys, tenant, order) -- its first left
+        else take_held(tenant, turn_place, order, first, entry) end
       elseif id then
         local tenant = tenant_of(heads[at])
         at, gone[#gone + 1] = at + 1, id
         if tenant == '' then take(id, '')
         else
-          local first, is_blocked = first_held(keys, tenant), blocked(keys, tenant, each)
-          if is_blocked or first and first < place then
+          local is_blocked, order, first, entry = blocked(keys, tenant, each), first_held(keys, tenant)
+          if is_blocked or order and order < place then
             hold(keys, tenant, place, id)
             tally('waiting', tenant, -1); tally('parked', tenant, 1)
-            if not is_blocked then take_held(tenant) end -- one that came before it goes first
+            if not is_blocked then -- one that came before it goes first
+              take_held(tenant, nil, order, first, entry)
+              spent = spent + TURN
+            end
           else take(id, tenant) end
         end
       else break end

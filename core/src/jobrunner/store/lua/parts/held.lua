@@ -8,8 +8,9 @@
 -- a million. Whoever gives a turn need not know the limits: one that comes too early is taken away by the exchange.
 local ORDER, HEAD = ' %016.0f', '%d,"%s",'
 
--- The first held job of a tenant: its order, id and entry.
+-- The first held job of a tenant: its order, id and entry. A script that knows that none is held says so in `none_held`.
 local function first_held(keys, tenant)
+  if keys.none_held then return nil end
   local entry = call('ZRANGEBYLEX', keys.held, '[' .. tenant .. ' ', '(' .. tenant .. '!', 'LIMIT', 0, 1)[1]
   if not entry then return nil end
   local order, id = match(entry, ' (%d+) (%S+)$')
@@ -27,12 +28,14 @@ end
 local function hold(keys, tenant, order, id)
   call('ZADD', keys.held, 0, tenant .. format(ORDER, order) .. ' ' .. id)
   call('ZADD', keys.parked, int(-order), id)
-  call('HSET', keys.meta, 'holding', 1)
+  if keys.none_held ~= false then call('HSET', keys.meta, 'holding', 1) end
+  keys.none_held = false
 end
 
--- A turn, where the tenant has held jobs: in the band of the first, behind what the tenant has had there.
-local function give_turn(keys, tenant)
-  local order = first_held(keys, tenant)
+-- A turn, where the tenant has held jobs: in the band of the first, behind what the tenant has had there. A caller that
+-- has looked for the first one gives its order.
+local function give_turn(keys, tenant, order)
+  order = order or first_held(keys, tenant)
   if not order then
     call('ZREM', keys.turns, tenant)
     return false
