@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +32,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3, help="the median of so many rounds is shown")
     options.add_argument("--only", default=",".join(MEASURES), help=f"of {', '.join(MEASURES)}")
     options.add_argument("--server", default="", help="redis or valkey; the first that is there by default")
-    options.add_argument("--json", action="store_true", help="a JSON line a figure")
+    options.add_argument("--json", action="store_true", help="a JSON line about the run, then one a figure")
     args = options.parse_args()
     programs = binaries()
     name = args.server or next(iter(programs), "")
@@ -53,19 +55,17 @@ def main() -> None:
                     for row in MEASURES[measure](one, Path(folder), args.jobs):
                         rows.setdefault(row.what, []).append(row)
     medians = [_median(same) for same in rows.values()]
+    about = {
+        "server": title,
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "jobs": args.jobs,
+        "rounds": args.rounds,
+    }
     if args.json:
+        print(json.dumps(about))
         for row in medians:
-            print(
-                json.dumps(
-                    {
-                        "what": row.what,
-                        "figure": row.figure,
-                        "unit": row.unit,
-                        "beside": row.beside,
-                        "note": row.note,
-                    }
-                )
-            )
+            print(msgspec.json.encode(row).decode())
         return
     Console(width=None if sys.stdout.isatty() else 140).print(
         _table(

@@ -4,23 +4,41 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from jobrunner.settings import Settings
 from jobrunner.store.link import CONNECTIONS
 
+from .pages import program
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
-BENCH = (ROOT / "README.md").read_text("utf-8").partition("<!-- bench -->")[2].partition("<!-- /bench -->")[0]
+MEASURED = program("build_performance").read()
 
 
 def number(text):
     return float(text.replace(",", ""))
 
 
-def test_figures_are_those_of_the_front_page():
-    """A guide that plans with other figures than were measured plans for another product."""
-    for quoted in ("27,000", "24,000", "470 bytes", "382 on Valkey", "62,000"):
-        assert quoted in PAGE, quoted
-        assert quoted in BENCH, quoted
+@pytest.mark.parametrize(
+    ("quoted", "what"),
+    [
+        ("27,000", "drain, 50 in flight, a log line a job"),
+        ("24,000", "drain, 50 in flight, 10,000 tenants"),
+        ("62,000", "enqueue in bulk, 1 tenants"),
+    ],
+)
+def test_rates_that_it_plans_with_are_no_higher_than_what_was_measured(quoted, what):
+    """A guide that plans with more than was measured plans an outage; with much less, idle machines."""
+    assert quoted in PAGE
+    assert number(quoted) <= MEASURED.figure(what) <= 3 * number(quoted)
+
+
+def test_memory_that_it_plans_with_is_what_was_measured():
+    """Redis that is full refuses jobs."""
+    (row,) = [row for name, row in MEASURED.rows.items() if name.startswith("memory, redis")]
+    assert "470 bytes" in PAGE
+    assert abs(row.figure - 470) <= 0.03 * 470
 
 
 def test_sums_come_out():

@@ -1,9 +1,7 @@
 """The reference pages say what the code says, and every line that a worker writes fits the schema."""
 
-import importlib.util
 import io
 import json
-from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -18,19 +16,12 @@ from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_store
 from jobrunner.worker.worker import Worker, WorkerOptions
 
-ROOT = Path(__file__).parents[2]
-
-
-def reference():
-    spec = importlib.util.spec_from_file_location("build_reference", ROOT / "docs/build_reference.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from .pages import ROOT, program
 
 
 def test_reference_pages_are_up_to_date():
     """A hook, event, setting or error that is not in the reference does not exist for its readers."""
-    for name, text in reference().pages().items():
+    for name, text in program("build_reference").pages().items():
         assert (ROOT / "docs/reference" / name).read_text("utf-8") == text, (
             "run python docs/build_reference.py"
         )

@@ -1,6 +1,5 @@
 """The documentation site: every page is on it, it is built without a warning, and its links hold in HTML too."""
 
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -11,23 +10,16 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from .pages import ROOT
+from .pages import ROOT, program
 
 CONFIG = (ROOT / "mkdocs.yml").read_text("utf-8")
-
-
-def build_site():
-    spec = importlib.util.spec_from_file_location("build_site", ROOT / "docs/build_site.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_page_is_in_the_navigation():
     """A page that the navigation does not have is found by nobody who reads the site."""
     named = re.findall(r"^ +- (?:.*: )?(\S+\.md)$", CONFIG, re.MULTILINE)
 
-    assert sorted(named) == [str(page.relative_to(ROOT)) for page in build_site().pages(ROOT)]
+    assert sorted(named) == [str(page.relative_to(ROOT)) for page in program("build_site").pages(ROOT)]
 
 
 def test_pages_are_collected_with_what_they_lead_to(tmp_path):
@@ -36,7 +28,7 @@ def test_pages_are_collected_with_what_they_lead_to(tmp_path):
     into.mkdir()
     (into / "gone.md").write_text("an earlier build's page")
 
-    build_site().collect(ROOT, into)
+    program("build_site").collect(ROOT, into)
 
     assert not (into / "gone.md").exists()
     for path in (
@@ -94,21 +86,21 @@ def build(folder):
 def test_site_is_built_without_a_warning(tmp_path):
     """Warnings are broken links and pages that are not there: readers would meet them first."""
     pytest.importorskip("zensical", reason="the group docs is not installed: uv sync --group docs")
-    build_site().collect(ROOT, tmp_path / "build/pages")
+    program("build_site").collect(ROOT, tmp_path / "build/pages")
 
     status, said = build(tmp_path)
 
     assert status == 0, said
     site = tmp_path / "build/site"
     assert list(broken(site)) == []
-    assert len(list(site.rglob("*.html"))) > len(build_site().pages(ROOT))
+    assert len(list(site.rglob("*.html"))) > len(program("build_site").pages(ROOT))
 
 
 @pytest.mark.slow
 def test_broken_link_stops_the_build(tmp_path):
     """A build that goes on over a broken link would be worth nothing as a check."""
     pytest.importorskip("zensical", reason="the group docs is not installed: uv sync --group docs")
-    build_site().collect(ROOT, tmp_path / "build/pages")
+    program("build_site").collect(ROOT, tmp_path / "build/pages")
     page = Path(tmp_path / "build/pages/docs/how-to/run-workers.md")
     page.write_text(page.read_text("utf-8") + "\n[nowhere](gone.md)\n", "utf-8")
 
