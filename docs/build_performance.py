@@ -168,9 +168,8 @@ def _latency(run: Run) -> str:
 def _scripts(run: Run) -> str:
     rows = [("script", "p99", ""), ("---", "---:", "---")]
     for row in _script_rows(run):
-        rows.append(
-            (row.what.removeprefix("script ").removesuffix(", p99"), f"{row.figure:.2f} ms", row.note)
-        )
+        name = row.what.removeprefix("script ").removesuffix(", p99")
+        rows.append((name, f"{row.figure:.2f} ms", row.note))
     return _lines(rows)
 
 
