@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from docs.pages import blocks
 
 pytestmark = pytest.mark.long
 
@@ -37,38 +38,70 @@ def do(*command, cwd):
     return done.stdout
 
 
+PAGE = {
+    block.title: block.text for block in blocks((ROOT / "docs/how-to/make-a-plugin.md").read_text("utf-8"))
+}
+PAYLOAD = "jobrunner-mail/src/jobrunner_mail/payload.py"
+
+
 @pytest.fixture
-def installed(tmp_path):
-    """An empty environment with the core in it, built and installed as pip does it, and a new plugin beside it."""
+def shell(tmp_path):
+    """Runs lines as the page has them, in an environment of their own: the core in it, built and installed as pip does."""
     uv = shutil.which("uv")
     if uv is None:
         pytest.skip("uv is not installed: it makes the empty environment")
-    python = tmp_path / "venv" / "bin" / "python"
+    programs = tmp_path / "venv" / "bin"
     do(uv, "venv", "-q", "--python", sys.executable, tmp_path / "venv", cwd=tmp_path)
-    do(uv, "pip", "install", "-q", "--python", python, f"{ROOT / 'core'}[testing,embedded]", cwd=tmp_path)
-    do(python, "-m", "jobrunner", "plugins", "new", "mail", "--queue", "mail.send", cwd=tmp_path)
-    do(uv, "pip", "install", "-q", "--python", python, "-e", "./jobrunner-mail[dev]", cwd=tmp_path)
-    return python
+    core = f"{ROOT / 'core'}[testing,embedded]"
+    do(uv, "pip", "install", "-q", "--python", programs / "python", core, cwd=tmp_path)
+
+    def run(lines):
+        for line in lines.splitlines():
+            command = line.replace("pip install", f"{uv} pip install -q --python {programs / 'python'}")
+            do("sh", "-c", f"PATH={programs}:$PATH; {command}", cwd=tmp_path)
+
+    return run
 
 
-def test_new_plugin_is_tested_typed_and_runs_a_job(installed, tmp_path, start_process):
+def test_page_is_followed_to_a_tested_typed_plugin_that_runs(shell, tmp_path, start_process):
     """Ten minutes are for the newcomer's own ideas; what was generated has to work before the first of them."""
-    folder = tmp_path / "jobrunner-mail"
+    python = tmp_path / "venv" / "bin" / "python"
+    shell(PAGE["install"])
     for check in CHECKS:
-        do(installed, "-m", *check, cwd=folder)
+        do(python, "-m", *check, cwd=tmp_path / "jobrunner-mail")
 
-    jobrunner = [installed, "-m", "jobrunner", "--embedded"]
-    worker = start_process([*jobrunner, "run", "--plugin", "mail"], env=environ(), cwd=folder)
+    worker = start_process([python, "-m", *PAGE["worker"].split()], env=environ(), cwd=tmp_path)
     worker.wait_for_line("worker.started")
-    payload = json.dumps({"tenantId": "acme", "recipient": "ada", "text": "Hello"})
-    job_id = do(*jobrunner, "enqueue", "mail.send", payload, cwd=folder).strip()
+    shell(PAGE["job"])
     worker.wait_for_line("job.completed")
-    shown = json.loads(do(*jobrunner, "jobs", "show", "mail.send", job_id, "--json", cwd=folder))
+    jobrunner = [python, "-m", "jobrunner", "--embedded"]
+    (job,) = json.loads(
+        do(*jobrunner, "jobs", "list", "mail.send", "--state", "completed", "--json", cwd=tmp_path)
+    )
+    shown = json.loads(do(*jobrunner, "jobs", "show", "mail.send", job["id"], "--json", cwd=tmp_path))
     worker.terminate()
 
     assert worker.wait() == 0
-    assert (shown["state"], shown["result"]) == ("completed", {"receipt": f"{job_id}.json", "characters": 5})
-    assert json.loads((folder / "outbox" / f"{job_id}.json").read_text()) == {
+    assert (shown["state"], shown["result"]) == (
+        "completed",
+        {"receipt": f"{job['id']}.json", "characters": 5},
+    )
+    assert json.loads((tmp_path / "outbox" / f"{job['id']}.json").read_text()) == {
         "recipient": "ada",
         "text": "Hello",
     }
+
+
+def test_payload_is_changed_as_the_page_says(shell, tmp_path):
+    """The first thing that anybody does with a template is to change it."""
+    shell(PAGE["install"])
+    payload = tmp_path / PAYLOAD
+    payload.write_text(payload.read_text().rstrip("\n") + "\n" + PAGE["payload"])
+    with pytest.raises(AssertionError, match="producers"):
+        shell(PAGE["ci"])
+
+    shell(PAGE["again"])
+    shell(PAGE["ci"])
+
+    assert "subject" in (tmp_path / "jobrunner-mail/tests/schemas/mail.send.v1.json").read_text()
+    assert "subject: str = " in (tmp_path / "jobrunner-mail/src/jobrunner_mail/producers.py").read_text()
