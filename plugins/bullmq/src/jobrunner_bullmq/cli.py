@@ -12,12 +12,23 @@ from jobrunner.cli.output import counted, json_option
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.cli.seconds import Seconds
 from jobrunner.names import check_tenant
+from jobrunner.store.address import parse_url
+from jobrunner.store.connect import open_sync_store
+from jobrunner.sync_client import SyncClient
+from jobrunner_bullmq.drafts import Maker
+from jobrunner_bullmq.move import Mover, Tally, Target
+from jobrunner_bullmq.report import print_problems, print_report, report
+from jobrunner_bullmq.source import Counts, Source, Standing
+from jobrunner_bullmq.survey import Survey, look
 
 USUAL = ("waiting", "paused", "prioritized", "delayed")
 """What is moved where nobody says otherwise: whatever BullMQ would still start by itself."""
 
 URL = "BULLMQ_URL"
 """The environment variable that --from is taken from, so that no password need be on a command line."""
+
+RETRY_S = 10.0
+"""Seconds for which jobs are sent again while the store is away, as in `jobrunner enqueue`."""
 
 LINES_EVERY = 10_000
 """Jobs after which a line is written where there is no terminal to show a bar at."""
@@ -96,69 +107,71 @@ def bullmq(
     moved unless --partial. A job goes to one side only, even while BullMQ's workers run; a run that was interrupted is
     finished by the next. Jobs that are active, of flows, or made by job schedulers stay, and are counted.
     """
-    from jobrunner.store.address import parse_url
-    from jobrunner.store.connect import open_sync_store
-    from jobrunner.sync_client import SyncClient
-    from jobrunner_bullmq.drafts import Maker
-    from jobrunner_bullmq.move import Mover, Target
-    from jobrunner_bullmq.report import print_problems, print_report, report
-    from jobrunner_bullmq.source import Source, Standing
-    from jobrunner_bullmq.survey import look
-
     for what, text in (("QUEUE", source), ("--from-prefix", from_prefix)):
         if not text.isprintable() or not text:
             raise click.UsageError(f"{what} {text!a} is not printable text")
-    target, address = target or source, scene.address
-    check_tenant(tenant or "")
-    client = SyncClient(
-        open_sync_store(address, scene.settings.prefix), scene.plugins(plugin_names), retry_for=10.0
-    )
-    with (
-        client,
-        contextlib.closing(
-            Source(parse_url(url, variable=f"--from or {URL}") if url else address, from_prefix, source)
-        ) as theirs,
-    ):
+    target, address, prefix = target or source, scene.address, scene.settings.prefix
+    where = Target(queue=target, store=address.masked(), prefix=prefix, tenant=check_tenant(tenant or ""))
+    client = SyncClient(open_sync_store(address, prefix), scene.plugins(plugin_names), retry_for=RETRY_S)
+    with client:
         client.learn(target)
-        counts = theirs.counts()
-        if not counts.there:
-            raise click.UsageError(
-                f"there is no BullMQ queue {source!r} under the prefix {from_prefix!r} in {theirs.where}; "
-                "check the name, --from-prefix and --from"
+        theirs = Source(parse_url(url, variable=f"--from or {URL}") if url else address, from_prefix, source)
+        with contextlib.closing(theirs):
+            maker = Maker(client, target, prefix=from_prefix, queue=source, tenant=tenant, names=names)
+            counts, survey = _surveyed(
+                theirs, maker, [Standing(one) for one in states or USUAL], limit, quiet=as_json
             )
-        maker = Maker(client, target, prefix=from_prefix, queue=source, tenant=tenant, names=names)
-        asked = [Standing(state) for state in (states or USUAL)]
-        with _progress("looking at", sum(map(theirs.size, asked)), quiet=as_json) as progress:
-            survey = look(theirs, maker, asked, limit=limit, progress=progress)
-        label = f"{from_prefix}:{source}"
-        if survey.problems and not (partial or dry_run):
-            print_problems(survey.problems)
+            label = f"{from_prefix}:{source}"
+            if dry_run:
+                print_report(report(label, target, counts, survey, None), as_json=as_json)
+                return 1 if survey.problems else 0
+            if survey.problems and not partial:
+                return _refused(survey)
+            tally = _moved(theirs, maker, where, survey, wait=wait, quiet=as_json)
+            print_report(report(label, target, counts, survey, tally), as_json=as_json)
+            return 1 if survey.problems or tally.problems else 0
+
+
+def _surveyed(
+    source: Source, maker: Maker, standings: list[Standing], limit: int | None, *, quiet: bool
+) -> tuple[Counts, Survey]:
+    counts = source.counts()
+    if not counts.there:
+        raise click.UsageError(
+            f"there is no BullMQ queue {source.queue!r} under the prefix {source.prefix!r} in {source.where}; "
+            "check the name, --from-prefix and --from"
+        )
+    with _progress("looking at", sum(map(source.size, standings)), quiet=quiet) as progress:
+        return counts, look(source, maker, standings, limit=limit, progress=progress)
+
+
+def _refused(survey: Survey) -> int:
+    print_problems(survey.problems)
+    click.echo(
+        f"error: {len(survey.problems):,} of {len(survey.problems) + survey.number:,} jobs cannot be moved; "
+        "nothing was moved (--partial moves the others)",
+        err=True,
+    )
+    return 2
+
+
+def _moved(
+    source: Source, maker: Maker, target: Target, survey: Survey, *, wait: float | None, quiet: bool
+) -> Tally:
+    with _progress("moving", survey.number, quiet=quiet) as progress:
+        mover = Mover(source, maker, target, wait=wait, progress=progress)
+        try:
+            mover.finish()
+            mover.move(survey)
+        except BaseException:
+            tally = mover.tally
+            moved = tally.moved.total() + tally.known.total() + tally.finished
             click.echo(
-                f"error: {len(survey.problems):,} of {len(survey.problems) + survey.number:,} jobs cannot be moved; "
-                "nothing was moved (--partial moves the others)",
+                f"\nstopped: {counted(moved, 'job')} went over; running it again goes on from there and doubles nothing",
                 err=True,
             )
-            return 2
-        if dry_run:
-            print_report(report(label, target, counts, survey, None), as_json=as_json)
-            return 1 if survey.problems else 0
-        where = Target(
-            queue=target, store=address.masked(), prefix=scene.settings.prefix, tenant=tenant or ""
-        )
-        with _progress("moving", survey.number, quiet=as_json) as progress:
-            mover = Mover(theirs, maker, where, wait=wait, progress=progress)
-            try:
-                mover.finish()
-                mover.move(survey)
-            except BaseException:
-                moved = mover.tally.moved.total() + mover.tally.known.total() + mover.tally.finished
-                click.echo(
-                    f"\nstopped: {counted(moved, 'job')} went over; running it again goes on from there and doubles nothing",
-                    err=True,
-                )
-                raise
-        print_report(report(label, target, counts, survey, mover.tally), as_json=as_json)
-        return 1 if survey.problems or mover.tally.problems else 0
+            raise
+    return mover.tally
 
 
 @contextlib.contextmanager
