@@ -160,8 +160,9 @@ def _moved(
 ) -> Tally:
     with _progress("moving", survey.number, quiet=quiet) as progress:
         mover = Mover(source, maker, target, wait=wait, progress=progress)
+        unfinished = mover.unfinished()
         try:
-            mover.finish()
+            mover.finish(unfinished)
             mover.move(survey)
         except BaseException:
             tally = mover.tally

@@ -120,20 +120,29 @@ class Mover:
         self._wait = wait
         self._progress = progress
 
-    def finish(self) -> None:
-        """Enqueue and remove the jobs that runs before this one took. None of them is given back: it may be enqueued.
+    def unfinished(self) -> list[Note]:
+        """The jobs that runs before this one took and did not finish.
 
         Raises:
             SourceError: They were to go elsewhere.
-            QueueFullError: The target has no room; the rest stays taken.
         """
-        notes = {note.id: note for note in self._source.unfinished()}
-        for note in notes.values():
+        notes = self._source.unfinished()
+        for note in notes:
             if note.target != self._target:
                 raise SourceError(
                     f"job {shown(note.id)} and perhaps others were taken by a run to {note.target}, which did not end, "
                     f"and this one goes to {self._target}; run that one again first"
                 )
+        return notes
+
+    def finish(self, unfinished: Sequence[Note]) -> None:
+        """Enqueue and remove unfinished jobs. None of them is given back to BullMQ, since it may be enqueued.
+
+        Raises:
+            QueueFullError: The target has no room; the rest stays taken.
+            StoreError: One of the servers does not serve; the rest stays taken.
+        """
+        notes = {note.id: note for note in unfinished}
         for start in range(0, len(notes), BATCH):
             ids = list(notes)[start : start + BATCH]
             sent = self._enqueue(list(self._claimed(ids, notes)))

@@ -60,9 +60,8 @@ def look(
         progress: Told how many more jobs were looked at.
     """
     survey = Survey()
-    for standing in Standing:
-        if standing not in standings:
-            continue
+    survey.good = {standing: [] for standing in Standing if standing in standings}
+    for standing in survey.good:
         for page in _pages(source, standing):
             if limit is not None and survey.number >= limit:
                 return survey
@@ -90,7 +89,7 @@ def _judge(
     survey: Survey,
     limit: int | None,
 ) -> None:
-    good = survey.good.setdefault(standing, [])
+    good = survey.good[standing]
     by_id = {job.id: job for job in page}
     for seen in source.look(list(by_id)):
         if limit is not None and survey.number >= limit:
