@@ -9,11 +9,10 @@ from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
+from rig.bull import VERSIONS
 
 from jobrunner.cli import cli
 from jobrunner.cli.errors import ended
-
-from .bull import VERSIONS, Bull, MissingError, install
 
 PLUGIN = """
 import msgspec
@@ -120,24 +119,13 @@ def desk(tmp_path, store_server):
     return Desk(tmp_path, store_server)
 
 
-@pytest.fixture(scope="session")
-def bullmq_folder(request):
-    """Where npm put BullMQ: kept between runs in pytest's cache."""
-    try:
-        return install(request.config.cache.mkdir("bullmq"))
-    except MissingError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture(params=VERSIONS)
-def bull(request, bullmq_folder, store_server):
+def bull(request, start_bull, store_server):
     """The real BullMQ, each version."""
-    with Bull(bullmq_folder, request.param, store_server.port) as process:
-        yield process
+    return start_bull(store_server, request.param)
 
 
 @pytest.fixture
-def newest(bullmq_folder, store_server):
+def usual(start_bull, store_server):
     """The real BullMQ, the version that most use."""
-    with Bull(bullmq_folder, "bullmq5", store_server.port) as process:
-        yield process
+    return start_bull(store_server, "bullmq5")

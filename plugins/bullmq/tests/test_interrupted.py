@@ -4,9 +4,11 @@ import hashlib
 import json
 import signal
 import sys
+import time
 
 import pytest
 from rig.faults import BlackHole, DelayReply, script
+from rig.servers import ServerOptions
 
 from jobrunner.store.scripts import script as ours
 from jobrunner_bullmq.scripts import script as theirs
@@ -23,6 +25,19 @@ def put(redis, *numbers):
         )
         redis.lpush("bull:mail:wait", number)
     redis.hset("bull:mail:meta", "version", "bullmq:5.81.5")
+
+
+@pytest.fixture
+def cluster_of_one(start_server):
+    """A cluster whose one node has all slots, and its address."""
+    server = start_server(options=ServerOptions(cluster=True))
+    client = server.client()
+    client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
+    until = time.monotonic() + 20
+    while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+        assert time.monotonic() < until, "the cluster does not come up"
+        time.sleep(0.02)  # nothing tells of it
+    return server, server.url.replace("redis://", "redis+cluster://").removesuffix("/0")
 
 
 def text_sha(text):
@@ -133,3 +148,35 @@ def test_stores_that_go_away_are_an_error_and_the_next_run_finishes(desk, redis,
     assert "running it again" in stopped.err
     assert (done.status, done.json["finished"]) == (0, 2)
     assert len(desk.jobs()) == 2
+
+
+def test_run_that_is_interrupted_says_how_far_it_came(desk, redis, start_proxy, start_process):
+    """Who presses Ctrl-C wants to know what is where."""
+    put(redis, *range(250))
+    redis.script_load(ours("enqueue").text)
+    proxy = start_proxy(desk.server.url)
+    rule = proxy.at(2, DelayReply(600), only=script(ENQUEUE))
+    command = [sys.executable, "-m", "jobrunner", "import", "bullmq", "mail", "--to", "mail.welcome"]
+    environ = {"REDIS_URL": proxy.url, "BULLMQ_URL": desk.server.url}
+
+    stopped = start_process(command, env=desk.environ | environ, cwd=desk.folder)
+    rule.wait()
+    stopped.signal(signal.SIGINT)
+
+    assert stopped.wait() == 1
+    assert "stopped: 100 jobs went over; running it again" in stopped.output()
+    assert redis.hlen("bull:mail:jobrunner:taken") == 100
+
+
+def test_jobs_go_over_in_a_cluster(desk, cluster_of_one):
+    """BullMQ needs a hash tag in its prefix there, and all its keys are in one slot."""
+    server, url = cluster_of_one
+    with server.client() as client:
+        client.hset("{bull}:mail:1", mapping={"name": "welcome", "data": '{"userId": 7}', "timestamp": "1"})
+        client.lpush("{bull}:mail:wait", "1")
+
+        done = desk.bring("--from-prefix", "{bull}", REDIS_URL=url)
+
+        assert done.status == 0, done.err
+        assert client.keys("{bull}:*") == [b"{bull}:mail:events"]
+        assert client.hlen("jr:{mail.welcome}:jobs") == 1

@@ -4,8 +4,6 @@ import time
 
 import pytest
 
-from .bull import Bull
-
 pytestmark = pytest.mark.long
 
 LEFT = {"meta", "id", "events", "marker", "pc", "stalled-check", "repeat", "wait"}
@@ -200,9 +198,9 @@ def test_what_a_full_queue_refuses_of_a_paused_queue_is_there_when_it_goes_on(de
     assert bull.ask("drained", number=1) == ["8"]
 
 
-def test_deduplicated_job_keeps_its_key_until_it_ends(desk, newest, redis):
+def test_deduplicated_job_keeps_its_key_until_it_ends(desk, usual, redis):
     """A producer that has moved enqueues with `unique`, and must not double what came over."""
-    newest.add(("welcome", {"userId": 1}, {"deduplication": {"id": "one"}}))
+    usual.add(("welcome", {"userId": 1}, {"deduplication": {"id": "one"}}))
 
     done = desk.bring()
     again = desk.run("enqueue", "mail.welcome", '{"userId": 1}', "--unique", "one", "--json")
@@ -211,26 +209,26 @@ def test_deduplicated_job_keeps_its_key_until_it_ends(desk, newest, redis):
     assert done.status == 0, done.err
     assert again.json == {"id": job["id"], "queue": "mail.welcome", "created": False}
     assert left(redis) == set()
-    assert newest.add(("welcome", {"userId": 1}, {"deduplication": {"id": "one"}})) == ["2"]
+    assert usual.add(("welcome", {"userId": 1}, {"deduplication": {"id": "one"}})) == ["2"]
 
 
-def test_job_whose_key_another_has_is_given_back(desk, newest):
+def test_job_whose_key_another_has_is_given_back(desk, usual):
     """BullMQ took it in, so it is not thrown away: it comes over once the other one has ended."""
     desk.run("enqueue", "mail.welcome", '{"userId": 1}', "--unique", "one", "--id", "first")
-    newest.add(("welcome", {"userId": 2}, {"deduplication": {"id": "one"}}), ("welcome", {"userId": 3}))
+    usual.add(("welcome", {"userId": 2}, {"deduplication": {"id": "one"}}), ("welcome", {"userId": 3}))
 
     done = desk.bring()
 
     assert done.status == 1
     (problem,) = done.json["problems"]
     assert (problem["id"], "key" in problem["problem"], "first" in problem["problem"]) == ("1", True, True)
-    assert newest.ids("waiting") == {"1"}
+    assert usual.ids("waiting") == {"1"}
     assert sorted(users(desk.jobs(), desk)) == [1, 3]
 
 
-def test_id_that_a_producer_chose_is_kept_and_doubles_nothing(desk, newest, redis):
+def test_id_that_a_producer_chose_is_kept_and_doubles_nothing(desk, usual, redis):
     """A producer that has moved, and enqueues what the old one had, is told that it is there."""
-    newest.add(
+    usual.add(
         ("welcome", {"userId": 1, "email": "a@b.c"}, {"jobId": "welcome-1"}),
         ("welcome", {"userId": 2}, {"jobId": "welcome-2"}),
         ("welcome", {"userId": 3}, {"jobId": "welcome-3"}),
@@ -254,18 +252,18 @@ def test_id_that_a_producer_chose_is_kept_and_doubles_nothing(desk, newest, redi
     }
     (problem,) = done.json["problems"]
     assert (problem["id"], "another payload" in problem["problem"]) == ("welcome-3", True)
-    assert newest.ids("waiting") == {"welcome-3"}
+    assert usual.ids("waiting") == {"welcome-3"}
     same = '{"userId": 1, "email": "a@b.c"}'
     again = desk.run("enqueue", "mail.welcome", same, "--id", "welcome-1", "--json")
     assert not again.json["created"]
 
 
-def test_counted_ids_that_come_again_are_other_jobs(desk, newest, redis):
+def test_counted_ids_that_come_again_are_other_jobs(desk, usual, redis):
     """BullMQ counts from 1 once a queue was obliterated; the same number is not the same job."""
-    newest.add(("welcome", {"userId": 1}))
+    usual.add(("welcome", {"userId": 1}))
     desk.bring()
     redis.delete("bull:mail:id")
-    newest.add(("welcome", {"userId": 1}))
+    usual.add(("welcome", {"userId": 1}))
 
     done = desk.bring()
 
@@ -273,28 +271,29 @@ def test_counted_ids_that_come_again_are_other_jobs(desk, newest, redis):
     assert len(desk.jobs()) == 2
 
 
-def test_limit_moves_the_first_in_line(desk, newest):
+def test_limit_moves_the_first_in_line(desk, usual):
     """A first try with a few, and the rest later."""
-    newest.add(*(("welcome", {"userId": number}) for number in range(5)))
+    usual.add(*(("welcome", {"userId": number}) for number in range(5)))
 
     done = desk.bring("--limit", "2")
 
     assert done.status == 0, done.err
     assert users(desk.jobs(), desk) == [0, 1]
-    assert newest.ids("waiting") == {"3", "4", "5"}
+    assert usual.ids("waiting") == {"3", "4", "5"}
     desk.bring()
     assert users(desk.jobs(), desk) == [0, 1, 2, 3, 4]
 
 
-def test_other_prefix_and_another_server(desk, bullmq_folder, start_server):
+def test_other_prefix_and_another_server(desk, start_bull, start_server):
     """BullMQ often has a Redis of its own; its password need not stand on the command line."""
     server = start_server()
-    with Bull(bullmq_folder, "bullmq5", server.port, "{acme}") as bull:
-        bull.add(("welcome", {"userId": 1}))
-        by_option = desk.bring("--from", server.url, "--from-prefix", "{acme}")
-        bull.add(("welcome", {"userId": 2}))
-        by_variable = desk.bring("--from-prefix", "{acme}", BULLMQ_URL=server.url)
+    bull = start_bull(server, prefix="{acme}")
+    bull.add(("welcome", {"userId": 1}))
 
-        assert (by_option.status, by_variable.status) == (0, 0)
-        assert users(desk.jobs(), desk) == [1, 2]
-        assert bull.ids("waiting") == set()
+    by_option = desk.bring("--from", server.url, "--from-prefix", "{acme}")
+    bull.add(("welcome", {"userId": 2}))
+    by_variable = desk.bring("--from-prefix", "{acme}", BULLMQ_URL=server.url)
+
+    assert (by_option.status, by_variable.status) == (0, 0)
+    assert users(desk.jobs(), desk) == [1, 2]
+    assert bull.ids("waiting") == set()

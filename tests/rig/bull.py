@@ -5,7 +5,9 @@ import select
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
 VERSIONS = {"bullmq4": "4.18.3", "bullmq5": "5.81.5", "bullmq6": "6.7.0"}
 """Package as it is installed here -> version: the last of each line that there was when this was written."""
@@ -53,9 +55,15 @@ def install(cache: Path) -> Path:
 class Bull:
     """A process with BullMQ's queues of one server."""
 
-    def __init__(self, folder: Path, package: str, port: int, prefix: str = "bull"):
-        self.package = package
-        self.prefix = prefix
+    def __init__(self, folder: Path, package: str, port: int, prefix: str = "bull") -> None:
+        """Start it.
+
+        Args:
+            folder: what `install` gave.
+            package: one of `VERSIONS`.
+            port: where the server listens.
+            prefix: what BullMQ's keys begin with.
+        """
         driver = Path(__file__).with_name("bull.cjs")
         self._process = subprocess.Popen(
             ["node", driver, folder, package, str(port), prefix],
@@ -63,39 +71,43 @@ class Bull:
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert self._process.stdin
+        assert self._process.stdout
+        self._in, self._out = self._process.stdin, self._process.stdout
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._in.close()
+        self._out.close()
 
-    def ask(self, act, queue="mail", **more):
-        """Do something and return its answer."""
-        self.tell(act, queue, **more)
-        return self.answer()
+    def ask(self, act: str, queue: str = "mail", **more: object) -> Any:
+        """Do something and return its answer.
 
-    def tell(self, act, queue="mail", **more):
-        """Begin to do something; `answer` waits for its end."""
-        self._process.stdin.write(json.dumps({"act": act, "queue": queue, **more}) + "\n")
-        self._process.stdin.flush()
-
-    def answer(self):
-        ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_S)
+        Args:
+            act: what: one of the functions of `bull.cjs`.
+            queue: BullMQ's queue.
+            more: what the function takes.
+        """
+        self._in.write(json.dumps({"act": act, "queue": queue, **more}) + "\n")
+        self._in.flush()
+        ready, _, _ = select.select([self._out], [], [], ANSWER_S)
         assert ready, "BullMQ does not answer"
-        line = self._process.stdout.readline()
+        line = self._out.readline()
         assert line, f"node ended with {self._process.wait()}"
         found = json.loads(line)
         assert "error" not in found, found
         return found["answer"]
 
-    def add(self, *jobs, queue="mail"):
-        """Add jobs: each `(name, data)` or `(name, data, opts)`; their ids."""
+    def add(self, *jobs: Sequence[object], queue: str = "mail") -> list[str]:
+        """Add jobs, each `(name, data)` or `(name, data, options)`, and return their ids."""
         named = [dict(zip(("name", "data", "opts"), job, strict=False)) for job in jobs]
-        return self.ask("add", queue, jobs=named)
+        added: list[str] = self.ask("add", queue, jobs=named)
+        return added
 
-    def ids(self, *states, queue="mail"):
+    def ids(self, *states: str, queue: str = "mail") -> set[str]:
+        """The ids of the jobs that are in some of BullMQ's states."""
         return {job["id"] for job in self.ask("jobs", queue, states=list(states))}
