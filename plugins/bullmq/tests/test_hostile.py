@@ -168,6 +168,19 @@ def test_locked_job_stays(desk, redis):
     assert redis.lrange(BASE + "wait", 0, -1) == [b"1"]
 
 
+def test_deduplication_for_a_time_is_no_key(desk, redis):
+    """BullMQ takes in a second job once the time is over, while the first still waits: both are to run."""
+    put(redis, "1", b'{"userId": 1}', deid="x")
+    put(redis, "2", b'{"userId": 2}', deid="x")
+    redis.set(BASE + "de:x", "2", px=60_000)
+
+    done = desk.bring()
+
+    assert done.status == 0, done.err
+    assert len(desk.jobs()) == 2
+    assert not redis.exists("jr:{mail.welcome}:unique", BASE + "de:x")
+
+
 def test_fields_that_are_nonsense_do_no_harm(desk, redis):
     """Priority, time and name are whatever some version or somebody's script wrote."""
     put(redis, "1", priority="-3", timestamp="soon", name=b"\xff\n" * 5000, atm="x" * 5000)

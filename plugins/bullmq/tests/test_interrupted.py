@@ -1,5 +1,6 @@
 """A run that is killed at any point is finished by the next one, and no job is lost or doubled."""
 
+import contextlib
 import hashlib
 import json
 import signal
@@ -10,8 +11,10 @@ import pytest
 from rig.faults import BlackHole, DelayReply, script
 from rig.servers import ServerOptions
 
+from jobrunner.store.address import parse_url
 from jobrunner.store.scripts import script as ours
 from jobrunner_bullmq.scripts import script as theirs
+from jobrunner_bullmq.source import Source, Standing
 
 pytestmark = pytest.mark.long
 
@@ -130,6 +133,26 @@ def test_slow_run_cannot_undo_what_the_next_one_finished(desk, redis, start_prox
     assert (done.status, done.json["finished"]) == (0, 10)
     assert len(desk.jobs()) == 10
     assert {key.decode() for key in redis.keys("bull:mail:*")} == {"bull:mail:meta", "bull:mail:events"}
+
+
+def test_what_another_run_has_claimed_is_out_of_reach(desk, redis):
+    """A run that was refused must not give back a job that the next run is enqueueing."""
+    put(redis, 1, 2)
+    slow, next_one = (Source(parse_url(desk.server.url), "bull", "mail") for _ in range(2))
+    with contextlib.closing(slow), contextlib.closing(next_one):
+        ids = [b"1", b"2"]
+        slow.take(Standing.WAITING, slow.page(Standing.WAITING, 0), 0, "there")
+        assert [note.id for note in next_one.unfinished()] == ids
+        next_one.claim(ids)
+
+        slow.put_back(ids)
+        slow.settle(ids)
+
+        assert redis.hlen("bull:mail:jobrunner:taken") == 2
+        assert redis.exists("bull:mail:wait") == 0
+        assert redis.exists("bull:mail:1", "bull:mail:2") == 2
+        next_one.settle(ids)
+        assert redis.exists("bull:mail:jobrunner:taken", "bull:mail:1", "bull:mail:2") == 0
 
 
 def test_stores_that_go_away_are_an_error_and_the_next_run_finishes(desk, redis, start_proxy):

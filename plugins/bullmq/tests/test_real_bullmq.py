@@ -188,14 +188,14 @@ def test_what_a_full_queue_refuses_of_a_paused_queue_is_there_when_it_goes_on(de
     """4 and 5 put a list of paused jobs over what stands in the other list then."""
     bull.add(*(("welcome", {"userId": number}) for number in range(4)))
     bull.ask("pause")
-    bull.add(*(("welcome", {"userId": number}) for number in range(4, 8)))
+    bull.add(*(("welcome", {"userId": number}) for number in range(4, 8)), ("goodbye", {}))
 
-    done = desk.bring(target="mail")
+    done = desk.bring("--name", "welcome", target="mail")
     bull.ask("resume")
 
     assert done.status == 1
     bull.ask("work")
-    assert bull.ask("drained", number=1) == ["8"]
+    assert bull.ask("drained", number=2) == ["8", "9"]
 
 
 def test_deduplicated_job_keeps_its_key_until_it_ends(desk, usual, redis):
