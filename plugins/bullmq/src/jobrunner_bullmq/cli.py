@@ -179,7 +179,7 @@ def _moved(
 def _progress(verb: str, number: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar at a terminal, a line now and then elsewhere; on standard error."""
     if sys.stderr.isatty() or quiet:
-        with click.progressbar(length=number, label=verb, file=sys.stderr, hidden=quiet) as bar:
+        with click.progressbar(length=number, label=verb, file=sys.stderr, hidden=quiet or not number) as bar:
             yield bar.update
         return
     click.echo(f"{verb} {counted(number, 'job')}", err=True)

@@ -29,9 +29,12 @@ LOOK_BYTES = 8 << 20
 """Bytes of data that one look brings along, about."""
 
 PAGE = 500
-"""Jobs that are listed and looked at at once, so that a script is over in a few milliseconds."""
+"""Jobs that are listed at once."""
 
-SLACK = 1000
+LOOK = 100
+"""Jobs that one script looks at, so that it is over in a few milliseconds."""
+
+SLACK = 500
 """Places of a list to either side of where a job was that are searched for it: workers may take others meanwhile."""
 
 SCHEDULERS_NAMED = 20
@@ -209,7 +212,7 @@ class Source:
         """What BullMQ has of some jobs; a job that is listed and has no record is `missing`."""
         found: list[Seen] = []
         while len(found) < len(ids):
-            rest = ids[len(found) :]
+            rest = ids[len(found) : len(found) + LOOK]
             reply = self._script("look", MAX_DATA, LOOK_BYTES, *rest)
             found += [_seen(one, facts) for one, facts in zip(rest, reply, strict=False)]
         return found
