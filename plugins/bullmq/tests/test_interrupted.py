@@ -203,3 +203,20 @@ def test_jobs_go_over_in_a_cluster(desk, cluster_of_one):
         assert done.status == 0, done.err
         assert client.keys("{bull}:*") == [b"{bull}:mail:events"]
         assert client.hlen("jr:{mail.welcome}:jobs") == 1
+
+
+def test_jobs_that_workers_brought_far_to_the_front_are_found(desk, redis):
+    """BullMQ's workers can take thousands while one batch goes over; the next ones are then not where they were."""
+    put(redis, *range(2500))
+    with contextlib.closing(Source(parse_url(desk.server.url), "bull", "mail")) as source:
+        jobs = source.page(Standing.WAITING, 2000)[:50]
+        redis.rpop("bull:mail:wait", 1900)
+
+        shift, seen = source.take(Standing.WAITING, jobs, 0, "there")
+        again, gone = source.take(Standing.WAITING, jobs, shift, "there")
+
+    assert shift == 1900
+    assert {one.verdict for one in seen} == {"ok"}
+    assert [one.data for one in seen][:2] == [b'{"userId": 2000}', b'{"userId": 2001}']
+    assert (again, {one.verdict for one in gone}) == (1900, {"gone"})
+    assert redis.llen("bull:mail:wait") == 550

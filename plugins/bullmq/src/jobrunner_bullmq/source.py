@@ -231,19 +231,27 @@ class Source:
         Returns:
             How much nearer the front they were, and what BullMQ had of each.
         """
-        first, last = "", ""
-        if standing.is_list:
-            first = str(-(jobs[-1].place - shift + SLACK + 1))
-            last = str(min(-1, -(jobs[0].place - shift - SLACK + 1)))
+        if not standing.is_list:
+            return shift, self._take(standing, jobs, ("", ""), target)[1]
+        first = -max(1, jobs[-1].place - shift + SLACK + 1)
+        last = -max(1, jobs[0].place - shift - SLACK + 1)
+        place, seen = self._take(standing, jobs, (first, last), target)
+        if (
+            place < 0 and last < -1
+        ):  # workers were quicker than we thought: look in all that is before it, too
+            place, seen = self._take(standing, jobs, (first, -1), target)
+        there = next((job for job, one in zip(jobs, seen, strict=True) if one.verdict != "gone"), None)
+        return (shift if there is None else there.place - place), seen
+
+    def _take(
+        self, standing: Standing, jobs: Sequence[Listed], window: tuple[object, object], target: str
+    ) -> tuple[int, list[Seen]]:
+        """How far from the front the first of the jobs was, -1 where none was there; and what BullMQ had of each."""
         ids = [job.id for job in jobs]
-        args = (standing.key, first, last, self.nonce, self._number, str(standing), target, MAX_DATA)
+        args = (standing.key, *window, self.nonce, self._number, str(standing), target, MAX_DATA)
         self._number += len(jobs)
         place, *reply = self._script("take", *args, *ids)
-        seen = [_seen(one, facts) for one, facts in zip(ids, reply, strict=True)]
-        there = next((job for job, one in zip(jobs, seen, strict=True) if one.verdict != "gone"), None)
-        if there is not None and standing.is_list:
-            shift = there.place - _number(place)
-        return shift, seen
+        return _number(place), [_seen(one, facts) for one, facts in zip(ids, reply, strict=True)]
 
     def unfinished(self) -> list[Note]:
         """The jobs that runs before this one took and did not finish, in the order in which they were taken."""
