@@ -30,6 +30,7 @@ from jobrunner import (
 )
 from jobrunner.declaration import declare, payload_schema
 from jobrunner.discovery import Found
+from jobrunner.drafting import Options
 from jobrunner.plugins import Plugins, from_object
 from jobrunner.record import AttemptError, Crash, Note, Result
 from jobrunner.store import calls
@@ -199,6 +200,25 @@ def test_blocking_bulk_that_is_refused_midway_says_how_many_went_in(url):
         client.enqueue_many("letter.send", [Letter("t", str(n)) for n in range(700)])
     assert caught.value.enqueued == 600
     assert isinstance(caught.value.__cause__, QueueFullError)
+
+
+def test_batch_tells_of_each_id_what_is_there_instead(url):
+    """Whoever moves jobs from elsewhere has to know of each whether it is in."""
+    with SyncClient(open_sync_store(parse_url(url)), plugins()) as client:
+        ids = ("new", "same", "second")
+        keys = (None, None, "only-one")
+        client.enqueue("letter.send", Letter("t"), job_id="same")
+        client.enqueue("letter.send", Letter("t"), job_id="first", unique="only-one")
+        batch = [
+            client.draft("letter.send", Letter("t"), Options(job_id=job_id, unique=key))
+            for job_id, key in zip(ids, keys, strict=True)
+        ]
+        clash = client.draft("letter.send", Letter("t", "other"), Options(job_id="first"))
+
+        assert client.send_batch(batch) == {"same": "same", "second": "first"}
+        with pytest.raises(ConflictError) as caught:
+            client.send_batch([clash])
+        assert caught.value.ids == ["first"]
 
 
 @pytest.mark.parametrize("fault", [DropReply(), DropRequest()], ids=["reply lost", "request lost"])

@@ -24,8 +24,8 @@ def page(name):
 
 
 def ours(name):
-    """The files of a guide by their names: those blocks that have a title."""
-    return {block.title: block.text for block in blocks(page(name)) if block.title}
+    """The Python files of a guide by their names: those blocks that have a title."""
+    return {block.title: block.text for block in blocks(page(name)) if block.title and block.kind == "python"}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pytest
 
 from rig.backends import BACKENDS, Backend, BackendName, ClusterBackend, FakeBackend, RealBackend
+from rig.bull import Bull, MissingError, install
 from rig.processes import Process
 from rig.proxy import FaultProxy
 from rig.servers import KINDS, Kind, Server, ServerMissingError, ServerOptions, find_binary, missing_servers
@@ -192,5 +193,26 @@ def start_process(tmp_path: Path) -> Iterator[StartProcess]:
             count += 1
             log = tmp_path / f"process-{count}.log"
             return started.enter_context(Process(command, log=log, env=env, cwd=cwd))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def bullmq_folder(request: pytest.FixtureRequest) -> Path:
+    """Where npm put BullMQ, kept between runs in pytest's cache; skip the test where it cannot be had."""
+    assert request.config.cache is not None
+    try:
+        return install(request.config.cache.mkdir("bullmq"))
+    except MissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def start_bull(bullmq_folder: Path) -> Iterator[Callable[..., Bull]]:
+    """Return a function that starts a process with a version of BullMQ on a server."""
+    with ExitStack() as started:
+
+        def start(server: Server, package: str = "bullmq5", prefix: str = "bull") -> Bull:
+            return started.enter_context(Bull(bullmq_folder, package, server.port, prefix))
 
         yield start

@@ -152,6 +152,25 @@ class SyncClient(Producer):
         for batch, known in self._sent(drafts, Room(wait)):
             yield len(batch) - len(known), len(batch)
 
+    def send_batch(self, drafts: Sequence[Draft], *, wait: float | None = None) -> dict[str, str]:
+        """Send jobs of one queue that were checked before: all of them are taken in, or none is.
+
+        Args:
+            drafts: 1 to `MAX_ENQUEUE` jobs.
+            wait: Seconds to wait for room where the queue is full, up to a day; None raises at once.
+
+        Returns:
+            The ids that were not taken in, each with the job that is there instead: itself, from before, or the one that has
+            its unique key.
+
+        Raises:
+            ConflictError: Jobs of some of the ids are there with another payload.
+            QueueFullError: The queue has no room for them, and none was made in time.
+            OutcomeUnknownError: Their answer was lost for a minute; they may be there.
+            StoreError: The store did not take them.
+        """
+        return self._send(drafts, Room(wait))
+
     def _sent(
         self, drafts: Sequence[Draft], room: Room, durability: Durability | None = None
     ) -> Iterator[tuple[list[Draft], dict[str, str]]]:
