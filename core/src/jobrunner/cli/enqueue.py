@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from jobrunner.cli.output import counted, json_option, print_json
+from jobrunner.cli.output import json_option, print_json
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.cli.seconds import Seconds
 from jobrunner.drafting import Draft, Options
@@ -19,6 +19,7 @@ from jobrunner.errors import InvalidNameError, PayloadError
 from jobrunner.record import decode_record
 from jobrunner.store.connect import open_sync_store
 from jobrunner.sync_client import SyncClient
+from jobrunner.wording import counted
 
 MOST_REPORTED = 20
 """Bad lines that are told one by one; a file of another kind has too many."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from jobrunner.cli.output import counted, json_option, print_json, print_table, span
+from jobrunner.cli.output import json_option, print_json, print_table
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
 from jobrunner.model import State
+from jobrunner.wording import counted, span
 
 CLEARABLE = [state.value for state in State if state is not State.ACTIVE]
 
