@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable
 
@@ -34,7 +33,9 @@ def ended(command: Callable[[], object], *, debug: bool) -> int:
         status = command()
     except click.exceptions.Exit as exit_:
         return int(exit_.exit_code)
-    except click.Abort:
+    except click.Abort as abort:
+        if isinstance(abort.__cause__, KeyboardInterrupt):  # as click has Ctrl-C, but for one at a question
+            return INTERRUPTED
         return _say("aborted", 1)
     except click.UsageError as error:
         if error.ctx is not None:
@@ -44,9 +45,6 @@ def ended(command: Callable[[], object], *, debug: bool) -> int:
         return _say(error.format_message(), error.exit_code, debug=debug)
     except JobrunnerError as error:
         return _say(_with_offer(error), error.exit_status, debug=debug)
-    except BrokenPipeError:  # `jobrunner ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort, for what nobody thought of
