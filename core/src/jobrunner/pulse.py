@@ -32,7 +32,7 @@ class QueuePulse(QueueStats, frozen=True, kw_only=True, rename="camel"):
     failed_per_second: float | None
 
 
-class Totals(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Sums(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The sums over the queues and the live workers that were looked at."""
 
     waiting: int
@@ -62,7 +62,7 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Since the look before; null for the first."""
     queues: list[QueuePulse]
     workers: list[WorkerView]
-    totals: Totals
+    totals: Sums
 
 
 async def look(admin: Admin, names: Sequence[str] | None = None) -> Look:
@@ -118,9 +118,9 @@ def _queue(then: QueueStats | None, now: QueueStats, seconds: float | None) -> Q
     )
 
 
-def _totals(queues: Sequence[QueuePulse], workers: Sequence[WorkerView]) -> Totals:
+def _totals(queues: Sequence[QueuePulse], workers: Sequence[WorkerView]) -> Sums:
     alive = [worker for worker in workers if worker.alive]
-    return Totals(
+    return Sums(
         waiting=sum(one.waiting for one in queues),
         delayed=sum(one.delayed for one in queues),
         active=sum(one.active for one in queues),

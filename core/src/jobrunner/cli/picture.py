@@ -24,7 +24,7 @@ from jobrunner.cli.glyphs import Glyphs, sparkline
 from jobrunner.cli.keyboard import keys
 from jobrunner.cli.output import printable
 from jobrunner.errors import StoreError
-from jobrunner.pulse import Pulse, Totals
+from jobrunner.pulse import Pulse, Sums
 from jobrunner.wording import counted, span
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class Picture:
         line.truncate(width, overflow="ellipsis")
         return line
 
-    def _totals(self, totals: Totals, glyphs: Glyphs, width: int) -> Iterator[Text]:
+    def _totals(self, totals: Sums, glyphs: Glyphs, width: int) -> Iterator[Text]:
         tiles = [
             (_per_second(totals.completed_per_second), "done/s", "bold green"),
             (
