@@ -15,7 +15,6 @@ from jobrunner.declaration import Declaration
 from jobrunner.errors import JobNotFoundError
 from jobrunner.fleet import WorkerReport
 from jobrunner.model import MAX_PRIORITY, State
-from jobrunner.names import check_job_id
 from jobrunner.store import calls, looks
 from jobrunner.store.keys import QueueKeys
 from jobrunner.views import Happening, JobView
@@ -109,13 +108,12 @@ async def explain(admin: Admin, queue: str, job_id: str) -> Explanation:
         InvalidNameError: No job can have that id.
         StoreError: The store cannot be read.
     """
-    check_job_id(job_id)
-    await admin.check_known(queue)
     declared = await admin.declared(queue)
     now = await admin.store.run(calls.server_ms())
     try:
         job = await admin.job(queue, job_id)
     except JobNotFoundError:
+        await admin.check_known(queue)
         return await _absent(admin, queue, job_id, now)
     place = await admin.place(queue, job_id) if job.state == State.WAITING else None
     case = _Case(admin=admin, declared=declared, job=job, now=now, place=place)

@@ -19,6 +19,10 @@ INTERRUPTED = 128 + signal.SIGINT
 """What shells take for a command that Ctrl-C ended."""
 
 
+_NO_WORDS: type[click.UsageError] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""A group of commands that was called without one; click before 8.2 shows the help itself."""
+
+
 def ended(command: Callable[[], object], *, debug: bool) -> int:
     """Run a command and tell how it ended.
 
@@ -38,6 +42,9 @@ def ended(command: Callable[[], object], *, debug: bool) -> int:
             return INTERRUPTED
         return _say("aborted", 1)
     except click.UsageError as error:
+        if isinstance(error, _NO_WORDS):  # its text is the help
+            click.echo(error.format_message(), err=True)
+            return 2
         if error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)
         return _say(error.format_message(), 2)
@@ -58,7 +65,10 @@ def _with_offer(error: JobrunnerError) -> str:
     text = " ".join(str(error).split())
     configured = any(name in os.environ for name in ("REDIS_URL", "REDIS_HOST", "REDIS_PORT"))
     if isinstance(error, StoreError) and "cannot be reached" in text and not configured:
-        text += "; set REDIS_URL, or try `jobrunner --embedded ...`, which brings its own server"
+        text = (
+            text.rstrip(".")
+            + "; set REDIS_URL, or try `jobrunner --embedded ...`, which brings its own server"
+        )
     return text
 
 

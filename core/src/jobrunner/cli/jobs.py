@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 import click
 
+from jobrunner.admin import Admin
 from jobrunner.cli.output import json_option, print_facts, print_json, print_table, printable, when
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
+from jobrunner.errors import JobNotFoundError
 from jobrunner.explanation import Explanation
 from jobrunner.explanation import explain as explained
 from jobrunner.model import State
@@ -84,7 +89,7 @@ async def list_(
 @asynchronous
 async def show(scene: Scene, *, queue: str, job_id: str, reveal: bool, as_json: bool) -> int:
     """Show everything that may be seen of one job; secrets are masked."""
-    async with scene.admin() as admin:
+    async with scene.admin() as admin, _known(admin, queue):
         job = await admin.job(queue, job_id, reveal=reveal)
     if as_json:
         print_json(job)
@@ -146,7 +151,7 @@ async def explain(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> in
 @asynchronous
 async def logs(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
     """Print the log lines that are kept with a job, oldest first."""
-    async with scene.admin() as admin:
+    async with scene.admin() as admin, _known(admin, queue):
         lines = await admin.logs(queue, job_id)
     for line in lines:
         if as_json:
@@ -233,6 +238,16 @@ async def remove(scene: Scene, *, queue: str, ids: tuple[str, ...]) -> int:
     async with scene.admin() as admin:
         await admin.check_known(queue)
         return _told("removed", ids, await admin.remove(queue, ids), "is not there, or runs: cancel it first")
+
+
+@contextlib.asynccontextmanager
+async def _known(admin: Admin, queue: str) -> AsyncIterator[None]:
+    """Where a job is not there since its queue is none, say that: it is a typing mistake in the queue's name."""
+    try:
+        yield
+    except JobNotFoundError:
+        await admin.check_known(queue)
+        raise
 
 
 def _told(done: str, ids: tuple[str, ...], moved: list[str], otherwise: str) -> int:
