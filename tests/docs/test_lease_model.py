@@ -14,7 +14,11 @@ def model():
     spec = importlib.util.spec_from_file_location("lease_model", FILE)
     module = importlib.util.module_from_spec(spec)
     sys.modules["lease_model"] = module
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(FILE.parent))  # as Python does for a script
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(FILE.parent))
     return module
 
 

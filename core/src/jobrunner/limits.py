@@ -6,6 +6,8 @@ that may go on is given a turn, and workers take it.
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Mapping
 
 import msgspec
@@ -15,6 +17,7 @@ from jobrunner.model import RateLimit
 from jobrunner.names import check_queue, check_tenant
 from jobrunner.store import calls, looks
 from jobrunner.store.store import Store
+from jobrunner.wording import counted
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -30,6 +33,25 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     by_hand: int | float | str | None = None
     now: int | None = None
     """What it bounds, as it stands now, where that is a number of jobs."""
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """What lets no further job of a queue, or of a tenant in it, start now.
+
+    Attributes:
+        code: `queue_paused`, `queue_at_limit`, `queue_rate`, or the same of a tenant.
+        text: What it is, in plain words.
+        remedy: What lets it go on, in plain words.
+        at_ms: When that will be, by the store's clock, where it is known.
+    """
+
+    code: str
+    text: str
+    remedy: str
+    at_ms: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.remedy}"
 
 
 BY_QUEUE = (
@@ -128,24 +150,81 @@ class Limits:
 
     async def why_held(self, queue: str, tenant: str, declared: Declaration) -> str:
         """Why the jobs of a tenant are held now, in plain words."""
+        bound = await self.bound_of_tenant(queue, tenant, declared)
+        return str(bound) if bound else f"tenant {tenant} had come to a limit, and its turn comes again"
+
+    async def bound_of_tenant(self, queue: str, tenant: str, declared: Declaration) -> Bound | None:
+        """What lets no further job of a tenant start now; None where nothing does."""
         keys = self._store.keys(queue)
-        set_by_hand = await self._store.run(looks.hash_of(keys["meta"]))
-        if f"pause:{tenant}" in set_by_hand:
-            return f"tenant {tenant} is paused: `jobrunner resume {queue} --tenant {tenant}` lets it go on"
+        kept = await self._store.run(looks.hash_of(keys["meta"]))
+        if f"pause:{tenant}" in kept:
+            resume = f"`jobrunner resume {queue} --tenant {shlex.quote(tenant)}` lets it go on"
+            return Bound(code="tenant_paused", text=f"tenant {tenant} is paused", remedy=resume)
         most = _number(
-            set_by_hand.get(f"max_active:{tenant}", set_by_hand.get("max_active_per_tenant")),
+            kept.get(f"max_active:{tenant}", kept.get("max_active_per_tenant")),
             declared.max_active_per_tenant,
         )
         active = _number(await self._store.run(looks.tally(keys, f"active|{tenant}")), 0)
         if 0 < most <= active:
-            what = "1 job at a time" if most == 1 else f"{most:,} jobs at once"
-            return f"tenant {tenant} may run {what}, and does"
-        ripe = await self._store.run(calls.command("ZSCORE", keys["refill"], tenant))
-        if isinstance(ripe, bytes):
-            now_ms = await self._store.run(calls.server_ms())
-            wait_s = max(0.0, float(ripe) - now_ms) / 1000
-            return f"tenant {tenant} has used up its rate, and starts the next in {wait_s:.1f} s"
-        return f"tenant {tenant} had come to a limit, and its turn comes again"
+            return _full("tenant_at_limit", f"tenant {tenant}", most)
+        rate = kept.get(f"rate:{tenant}", kept.get("rate_per_tenant"))
+        return await self._emptied(queue, tenant, rate, declared.rate_limit_per_tenant)
+
+    async def bounds_of_queue(self, queue: str, declared: Declaration) -> list[Bound]:
+        """Everything that lets no further job of a queue start now, but for the lack of a free worker."""
+        keys = self._store.keys(queue)
+        kept = await self._store.run(looks.hash_of(keys["meta"]))
+        counts = await self._store.run(calls.counts(keys))
+        bounds = []
+        if counts.paused:
+            resume = f"`jobrunner resume {queue}` lets it go on"
+            bounds.append(Bound(code="queue_paused", text="the queue is paused", remedy=resume))
+        most = _number(kept.get("max_active"), declared.max_active)
+        if 0 < most <= counts.active:
+            bounds.append(_full("queue_at_limit", "the queue", most))
+        emptied = await self._emptied(queue, "", kept.get("rate"), declared.rate_limit)
+        return bounds + ([emptied] if emptied else [])
+
+    async def _emptied(self, queue: str, tenant: str, by_hand: bytes | None, declared: str) -> Bound | None:
+        """The bound of a rate, where as many jobs have started lately as it allows."""
+        rate = RateLimit.from_stored(declared if by_hand is None else by_hand.decode("utf-8", "replace"))
+        full = await self._store.run(calls.command("ZSCORE", self._store.keys(queue)["rates"], tenant or "*"))
+        if rate is None or not isinstance(full, bytes):
+            return None
+        now_ms = await self._store.run(calls.server_ms())
+        wait_ms = refill_ms(rate, full_ms=float(full), now_ms=now_ms)
+        whose, code = (f"tenant {tenant}", "tenant_rate") if tenant else ("the queue", "queue_rate")
+        if not wait_ms:
+            return None
+        return Bound(
+            code=code,
+            text=f"{whose} has used up its rate of {counted(rate.jobs, 'job')} in {rate.per_seconds:g} s",
+            remedy=f"it may start the next in {wait_ms / 1000:.1f} s",
+            at_ms=now_ms + wait_ms,
+        )
+
+
+def refill_ms(rate: RateLimit, *, full_ms: float, now_ms: int) -> int:
+    """Milliseconds until a rate allows one more job; 0 where it does now.
+
+    Args:
+        rate: The rate.
+        full_ms: When its bucket will be full again if nothing starts, in ms since 1970.
+        now_ms: Now, in ms since 1970.
+    """
+    step = rate.per_seconds * 1000 / rate.jobs
+    depth = step * (rate.burst or rate.jobs)
+    full = min(max(full_ms, now_ms), now_ms + depth)
+    if math.floor((now_ms + depth - full + 0.002) / step) >= 1:  # a score has 3 decimals
+        return 0
+    return max(1, math.ceil(full + step - depth - now_ms - 0.001))
+
+
+def _full(code: str, who: str, most: int) -> Bound:
+    what = "1 job at a time" if most == 1 else f"{most:,} jobs at once"
+    return Bound(
+        code=code, text=f"{who} may run {what}, and does", remedy="the next starts when one of these ends"
+    )
 
 
 def _paused(tenant: str) -> str:

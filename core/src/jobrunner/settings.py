@@ -204,7 +204,18 @@ def _convert(variable: str, text: str, kind: object) -> object:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         shown = "" if has_secrets(kind) else f"{text[:80]!r} cannot be used: "
-        raise SettingsError(variable, shown + str(error)[:1].lower() + str(error)[1:]) from None
+        problem = _allowed(kind) or str(error)[:1].lower() + str(error)[1:]
+        raise SettingsError(variable, shown + problem) from None
+
+
+def _allowed(kind: object) -> str:
+    """What a value may be, where that can be counted; empty elsewhere."""
+    if _is_bool(kind):
+        return "it is true or false"
+    words = [
+        str(word) for branch in _kinds(kind) if get_origin(branch) is Literal for word in get_args(branch)
+    ]
+    return f"it is one of {', '.join(words)}" if words else ""
 
 
 def _kinds(kind: object) -> list[object]:

@@ -172,3 +172,17 @@ def test_unique_key_takes_one_job_in_until_it_ends(desk):
     desk.burst()
     assert desk.run(*words).out.strip() != first
     assert desk.run("enqueue", "parcel.deliver", "--file", "x", "--unique", "k").status == 2
+
+
+def test_empty_file_has_no_line(desk):
+    """Not even a blank one."""
+    done = desk.run("enqueue", "parcel.deliver", "--file", desk.file("none.jsonl", []))
+    assert (done.status, done.out) == (0, "0 jobs enqueued to parcel.deliver\n")
+
+
+def test_mark_of_the_byte_order_at_the_start_is_passed_over(desk):
+    """Editors and shells of Windows write one, and nobody sees it."""
+    path = desk.file("marked.jsonl", ["\ufeff" + json.dumps(good(1)) + "\r\n", json.dumps(good(2)) + "\r\n"])
+    done = desk.run("enqueue", "parcel.deliver", "--file", path)
+    assert done.status == 0, done.err
+    assert desk.stats()["waiting"] == 2

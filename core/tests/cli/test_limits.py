@@ -75,7 +75,7 @@ def test_rate_of_a_tenant_that_is_used_up_is_told_as_the_reason(desk, start_proc
     worker.wait_for_line("job.completed")
     told = desk.run("jobs", "explain", "parcel.deliver", second).out
     worker.terminate()
-    assert "tenant t1 has used up its rate, and starts the next in 3" in told
+    assert "tenant t1 has used up its rate of 1 job in 3600 s" in told
     assert desk.run("jobs", "show", "parcel.deliver", first, "--json").json["state"] == "completed"
 
 

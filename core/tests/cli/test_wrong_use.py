@@ -241,3 +241,59 @@ def test_plugin_is_a_module_of_this_folder_and_hides_nothing_that_is_installed(d
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert desk.stats()["completed"] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("pause", "parcel.deliver", "--tenant", ""),
+        ("resume", "parcel.deliver", "--tenant", ""),
+        ("limits", "parcel.deliver", "--tenant", "", "--max-active", "0"),
+        ("enqueue", "parcel.deliver", '{"tenantId": "t1", "number": 1}', "--tenant", ""),
+        ("enqueue", "parcel.deliver", '{"tenantId": "t1", "number": 1}', "--id", ""),
+        ("enqueue", "parcel.deliver", '{"tenantId": "t1", "number": 1}', "--unique", ""),
+    ],
+)
+def test_option_whose_variable_was_empty_does_not_mean_everybody(desk, words):
+    """`--tenant "$TENANT"` in a script where nobody set TENANT would have stopped the whole queue."""
+    done = desk.run(*words)
+    assert (done.status, done.out) == (2, "")
+    assert "is empty" in done.error
+    assert (desk.stats()["paused"], desk.stats()["total"]) == (False, 0)
+
+
+@pytest.mark.parametrize("words", [(), ("jobs",), ("plugins",)])
+def test_command_without_words_shows_its_help_and_no_error(desk, words):
+    """It is the first thing that people type."""
+    done = desk.run(*words)
+    assert done.status == 2
+    assert done.err.count("Usage:") == 1
+    assert "error" not in done.err.partition("Options:")[0]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("JOBRUNNER_LOG_LEVEL", "loud", "it is one of debug, info, warning, error"),
+        ("JOBRUNNER_LOG_FORMAT", "xml", "it is one of auto, json, console"),
+        ("JOBRUNNER_ALLOW_EVICTION", "perhaps", "it is true or false"),
+    ],
+)
+def test_wrong_variable_says_what_it_may_be(desk, variable, value, said):
+    """`invalid enum value` sends everybody to the manual."""
+    done = desk.run("run", "--burst", **{variable: value})
+    assert done.error == f"{variable}: {value!r} cannot be used: {said}"
+
+
+def test_look_at_a_job_of_a_queue_that_nobody_knows_names_the_queue(desk):
+    """`There is no such job` would send people to look for what became of it."""
+    for command in ("show", "logs", "explain"):
+        done = desk.run("jobs", command, "parcel.delivery", "a-1")
+        assert done.status == 2
+        assert "there is no queue 'parcel.delivery'" in done.error
+
+
+def test_file_of_variables_that_is_not_there_is_told_once(desk):
+    """The path stands in the line once."""
+    done = desk.run("--env-file", "nowhere.env", "stats")
+    assert done.error == "--env-file: nowhere.env: No such file or directory"

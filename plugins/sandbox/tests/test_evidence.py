@@ -15,9 +15,9 @@ from jobrunner_sandbox import orders, shelves
 from jobrunner_sandbox.cast import PLATFORMS, cast, packaged_texts
 from jobrunner_sandbox.evidence import Evidence
 from jobrunner_sandbox.ledger import Ledger, Published
+from jobrunner_sandbox.mail_room import Mail
 from jobrunner_sandbox.parts import QUEUES, choose
 from jobrunner_sandbox.pictures import fingerprint, flat_png
-from jobrunner_sandbox.services.smtp import Mail
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PARTS = choose(set(QUEUES))

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clear": ("jobrunner.cli.queues:clear", "Delete the jobs of a queue, but never one that runs."),
     "limits": ("jobrunner.cli.limits:limits", "Show and change what a queue and its tenants may do."),
     "workers": ("jobrunner.cli.workers:workers", "List the workers."),
+    "top": ("jobrunner.cli.top:top", "Watch queues and workers live."),
     "plugins": ("jobrunner.cli.plugins:plugins", "List, show, check and make plugins."),
     "doctor": (
         "jobrunner.cli.doctor:doctor",
@@ -69,6 +70,14 @@ class Commands(click.Group):
         if not isinstance(command, click.Command):
             raise click.ClickException(f"{_blame(point)} is not a click command")
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command. `jobrunner ... | head` is no failure: whoever reads has seen enough."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # before click makes a failure of it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""

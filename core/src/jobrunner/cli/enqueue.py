@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import sys
 from collections import Counter
@@ -11,14 +12,16 @@ from pathlib import Path
 import click
 import msgspec
 
-from jobrunner.cli.output import counted, json_option, print_json
+from jobrunner.cli.output import json_option, print_json
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.cli.seconds import Seconds
+from jobrunner.cli.words import Word
 from jobrunner.drafting import Draft, Options
 from jobrunner.errors import InvalidNameError, PayloadError
 from jobrunner.record import decode_record
 from jobrunner.store.connect import open_sync_store
 from jobrunner.sync_client import SyncClient
+from jobrunner.wording import counted
 
 MOST_REPORTED = 20
 """Bad lines that are told one by one; a file of another kind has too many."""
@@ -47,15 +50,20 @@ class Line(msgspec.Struct, frozen=True):
 @click.option(
     "--priority", type=click.IntRange(0, 100), help="0 to 100, higher first; the queue's by default."
 )
-@click.option("--id", "job_id", help="The job's id: the same id and payload again is the same job.")
-@click.option("--id-field", metavar="FIELD", help="With --file: the payload's field that is the job's id.")
+@click.option(
+    "--id", "job_id", type=Word(), help="The job's id: the same id and payload again is the same job."
+)
+@click.option(
+    "--id-field", type=Word(), metavar="FIELD", help="With --file: the payload's field that is the job's id."
+)
 @click.option(
     "--unique",
+    type=Word(),
     metavar="KEY",
     help="Take it in only while no job of the tenant that has not ended has this key.",
 )
 @click.option("--wait", type=Seconds(0, 86_400), help="Seconds to wait for room where the queue is full.")
-@click.option("--tenant", help="Whose job it is, where the payload does not say.")
+@click.option("--tenant", type=Word(), help="Whose job it is, where the payload does not say.")
 @click.option(
     "--partial", is_flag=True, help="With --file: enqueue the good lines of a file that has bad ones."
 )
@@ -253,7 +261,10 @@ def _read(path: str) -> Iterable[bytes]:
         raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
         raise click.UsageError(f"--file {path}: {error.strerror or error}") from None
-    return raw.removesuffix(b"\n").split(b"\n")
+    text = raw.removeprefix(codecs.BOM_UTF8).removesuffix(
+        b"\n"
+    )  # Windows marks the start, and nobody sees it
+    return text.split(b"\n") if text else []
 
 
 def _parsed(queue: str, text: str | bytes) -> dict[str, object]:

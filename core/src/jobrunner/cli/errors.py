@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable
 
@@ -18,6 +17,10 @@ from jobrunner.errors import JobrunnerError, StoreError
 
 INTERRUPTED = 128 + signal.SIGINT
 """What shells take for a command that Ctrl-C ended."""
+
+
+_NO_WORDS: type[click.UsageError] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""A group of commands that was called without one; click before 8.2 shows the help itself."""
 
 
 def ended(command: Callable[[], object], *, debug: bool) -> int:
@@ -34,9 +37,14 @@ def ended(command: Callable[[], object], *, debug: bool) -> int:
         status = command()
     except click.exceptions.Exit as exit_:
         return int(exit_.exit_code)
-    except click.Abort:
+    except click.Abort as abort:
+        if isinstance(abort.__cause__, KeyboardInterrupt):  # as click has Ctrl-C, but for one at a question
+            return INTERRUPTED
         return _say("aborted", 1)
     except click.UsageError as error:
+        if isinstance(error, _NO_WORDS):  # its text is the help
+            click.echo(error.format_message(), err=True)
+            return 2
         if error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)
         return _say(error.format_message(), 2)
@@ -44,9 +52,6 @@ def ended(command: Callable[[], object], *, debug: bool) -> int:
         return _say(error.format_message(), error.exit_code, debug=debug)
     except JobrunnerError as error:
         return _say(_with_offer(error), error.exit_status, debug=debug)
-    except BrokenPipeError:  # `jobrunner ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort, for what nobody thought of
@@ -60,7 +65,10 @@ def _with_offer(error: JobrunnerError) -> str:
     text = " ".join(str(error).split())
     configured = any(name in os.environ for name in ("REDIS_URL", "REDIS_HOST", "REDIS_PORT"))
     if isinstance(error, StoreError) and "cannot be reached" in text and not configured:
-        text += "; set REDIS_URL, or try `jobrunner --embedded ...`, which brings its own server"
+        text = (
+            text.rstrip(".")
+            + "; set REDIS_URL, or try `jobrunner --embedded ...`, which brings its own server"
+        )
     return text
 
 

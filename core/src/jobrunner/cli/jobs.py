@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 import click
 
 from jobrunner.admin import Admin
-from jobrunner.cli.output import counted, json_option, print_facts, print_json, print_table, span, when
+from jobrunner.cli.output import json_option, print_facts, print_json, print_table, printable, when
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
+from jobrunner.errors import JobNotFoundError
+from jobrunner.explanation import Explanation
+from jobrunner.explanation import explain as explained
 from jobrunner.model import State
-from jobrunner.views import Happening, JobView
+from jobrunner.views import Happening
+from jobrunner.wording import counted, span
 
 STATES = [state.value for state in State]
 
@@ -82,7 +89,7 @@ async def list_(
 @asynchronous
 async def show(scene: Scene, *, queue: str, job_id: str, reveal: bool, as_json: bool) -> int:
     """Show everything that may be seen of one job; secrets are masked."""
-    async with scene.admin() as admin:
+    async with scene.admin() as admin, _known(admin, queue):
         job = await admin.job(queue, job_id, reveal=reveal)
     if as_json:
         print_json(job)
@@ -116,18 +123,24 @@ async def show(scene: Scene, *, queue: str, job_id: str, reveal: bool, as_json: 
     return 0
 
 
-@jobs.command(epilog="Example:  jobrunner jobs explain publish.dispatch ID")
+@jobs.command(epilog="Examples:  jobrunner jobs explain publish.dispatch ID   |   ... --json")
 @click.argument("queue")
 @click.argument("job_id", metavar="ID")
+@json_option()
 @pass_scene
 @asynchronous
-async def explain(scene: Scene, *, queue: str, job_id: str) -> int:
-    """Say in plain words why a job stands where it stands."""
+async def explain(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
+    """Say in plain words why a job stands where it stands, and what must happen for it to go on.
+
+    Exit status 1 if there is no such job, or no longer.
+    """
     async with scene.admin() as admin:
-        job = await admin.job(queue, job_id)
-        for line in await _reasons(admin, job):
-            click.echo(line)
-    return 0
+        told = await explained(admin, queue, job_id)
+    if as_json:
+        print_json(told)
+    else:
+        _print_explanation(told)
+    return 1 if told.state in ("unknown", "forgotten") else 0
 
 
 @jobs.command(epilog="Example:  jobrunner jobs logs publish.dispatch ID --json")
@@ -138,7 +151,7 @@ async def explain(scene: Scene, *, queue: str, job_id: str) -> int:
 @asynchronous
 async def logs(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
     """Print the log lines that are kept with a job, oldest first."""
-    async with scene.admin() as admin:
+    async with scene.admin() as admin, _known(admin, queue):
         lines = await admin.logs(queue, job_id)
     for line in lines:
         if as_json:
@@ -148,7 +161,7 @@ async def logs(scene: Scene, *, queue: str, job_id: str, as_json: bool) -> int:
                 f"{key}={value}" for key, value in line.items() if key not in ("timestamp", "level", "event")
             )
             text = f"{line.get('timestamp', '')} {line.get('level', '')!s:7} {line.get('event', '')} {rest}".rstrip()
-            click.echo("".join(char if char.isprintable() else repr(char)[1:-1] for char in text))
+            click.echo(printable(text))
     if not lines:
         click.echo(f"no line is kept with job {job_id}", err=True)
     return 0
@@ -227,6 +240,16 @@ async def remove(scene: Scene, *, queue: str, ids: tuple[str, ...]) -> int:
         return _told("removed", ids, await admin.remove(queue, ids), "is not there, or runs: cancel it first")
 
 
+@contextlib.asynccontextmanager
+async def _known(admin: Admin, queue: str) -> AsyncIterator[None]:
+    """Where a job is not there since its queue is none, say that: it is a typing mistake in the queue's name."""
+    try:
+        yield
+    except JobNotFoundError:
+        await admin.check_known(queue)
+        raise
+
+
 def _told(done: str, ids: tuple[str, ...], moved: list[str], otherwise: str) -> int:
     for job_id in dict.fromkeys(ids):
         click.echo(f"{job_id} {'is ' + done if job_id in moved else otherwise}")
@@ -251,55 +274,17 @@ def _story(one: Happening) -> str:
         parts.append(f"worker {one.worker}")
     if one.delay_ms:
         parts.append(f"next in {span(one.delay_ms)}")
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in "  ".join(parts))
+    return printable("  ".join(parts))
 
 
-async def _reasons(admin: Admin, job: JobView) -> list[str]:
-    """Why a job stands where it stands."""
-    last = job.history[-1] if job.history else None
-    match job.state:
-        case "waiting":
-            return await _why_it_waits(admin, job)
-        case "active":
-            return await _how_it_runs(admin, job)
-        case "delayed":
-            why = f"after {last.what}: {last.error_type or last.message}" if last else "as its producer asked"
-            return [f"it is due at {when(job.due_at)}, {why}"]
-        case "parked":
-            return [f"it is held back: {job.reason or 'no reason is recorded'}"]
-        case "lost":
-            return ["it has a record and is in no list: `jobrunner doctor` looks for such jobs"]
-        case "completed":
-            return [f"it completed at {when(job.ended_at)}"]
-        case _:  # failed or cancelled
-            ended = "it was cancelled at" if job.state == "cancelled" else "it failed at"
-            return [f"{ended} {when(job.ended_at)}", *([_story(last)] if last else [])]
-
-
-async def _why_it_waits(admin: Admin, job: JobView) -> list[str]:
-    (stats,) = await admin.stats([job.queue])
-    place = await admin.place(job.queue, job.id)
-    where = f"it is number {place + 1:,}" if place is not None else "it stood"
-    first = f"; the first has waited for {span(stats.oldest_waiting_ms)}" if stats.waiting else ""
-    lines = [f"{where} in line of {counted(stats.waiting, 'job')} that wait in {job.queue}{first}"]
-    if stats.paused:
-        lines.append(f"the queue is paused: `jobrunner resume {job.queue}` lets it go on")
-    if stats.workers:
-        serve = f"{stats.workers} workers serve" if stats.workers > 1 else "1 worker serves"
-        lines.append(f"{serve} the queue, and {stats.active:,} of its jobs run now")
-    else:
-        lines.append("no live worker serves the queue: start one with `jobrunner run`")
-    return lines
-
-
-async def _how_it_runs(admin: Admin, job: JobView) -> list[str]:
-    until = when(job.lease_until)
-    if any(alive and report.id == job.worker for report, alive in await admin.workers()):
-        lines = [f"it runs on {job.worker}, attempt {job.attempt}; its lease ends at {until} unless renewed"]
-    else:
-        worker = job.worker or "a worker"
-        lines = [
-            f"it was reserved by {worker}, which has not reported lately",
-            f"its lease ends at {until}; then another worker of the queue takes it over",
-        ]
-    return lines + ([f"it was asked to stop: {job.cancel_reason}"] if job.cancel_reason else [])
+def _print_explanation(told: Explanation) -> None:
+    """The state and where the job stands in it; then each reason, with what it needs to go on under it."""
+    for number, reason in enumerate(told.reasons):
+        moment = f" ({when(reason.at)})" if reason.at else ""
+        text = printable(reason.text + moment)
+        if number == 0:
+            click.echo(f"{click.style(told.state, bold=True)}: {text}")
+        else:
+            click.echo(f"  {click.style(text, fg='yellow' if reason.remedy else None)}")
+        if reason.remedy:
+            click.echo(f"    -> {printable(reason.remedy)}")

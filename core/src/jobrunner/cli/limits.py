@@ -8,6 +8,7 @@ import click
 
 from jobrunner.cli.output import json_option, print_json, print_table
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
+from jobrunner.cli.words import Word
 from jobrunner.model import RateLimit
 
 BOUND = click.IntRange(0, 10**9)
@@ -37,7 +38,7 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     jobrunner limits publish.dispatch --tenant acme --clear"""
 )
 @click.argument("queue")
-@click.option("--tenant", default="", metavar="TENANT", help="Of this tenant only.")
+@click.option("--tenant", type=Word(), metavar="TENANT", help="Of this tenant only.")
 @click.option("--max-active", type=BOUND, help="Jobs at once over all workers; 0 is any number.")
 @click.option("--max-active-per-tenant", type=BOUND, help="The same for each tenant.")
 @click.option(
@@ -65,12 +66,13 @@ def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 @pass_scene
 @asynchronous
 async def limits(
-    scene: Scene, *, queue: str, tenant: str, clear: bool, as_json: bool, **changes: float | str | None
+    scene: Scene, *, queue: str, tenant: str | None, clear: bool, as_json: bool, **changes: float | str | None
 ) -> int:
     """Show the limits of QUEUE and its tenants, or change them at once, without a deploy.
 
     What is set here goes before what the plugin declares, until it is cleared.
     """
+    tenant = tenant or ""  # the queue itself
     fields = _fields(tenant, {name: value for name, value in changes.items() if value is not None})
     async with scene.admin() as admin:
         await admin.check_known(queue)

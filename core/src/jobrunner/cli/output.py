@@ -115,11 +115,6 @@ def stdout() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, markup=False)
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 job`, `1,204 jobs`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def when(ms: int | None) -> str:
     """A time of the store in this machine's zone, to the second."""
     if not ms:
@@ -127,20 +122,9 @@ def when(ms: int | None) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def span(ms: int | None) -> str:
-    """A length of time as people say it: `850 ms`, `12.4 s`, `3 min`, `5 h`, `2 d`."""
-    if ms is None or ms < 0:
-        return ""
-    for limit, divisor, unit in (
-        (1000, 1, "ms"),
-        (60_000, 1000, "s"),
-        (3_600_000, 60_000, "min"),
-        (86_400_000, 3_600_000, "h"),
-    ):
-        if ms < limit:
-            value = ms / divisor
-            return f"{value:.1f} {unit}" if unit == "s" and value < 60 else f"{value:.0f} {unit}"
-    return f"{ms / 86_400_000:.0f} d"
+def printable(text: str) -> str:
+    """A text on one line. One from the store may hold anything; what a terminal would obey is shown instead."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _text(value: object) -> str:
@@ -151,5 +135,4 @@ def _text(value: object) -> str:
         if value is None
         else str(value)
     )
-    # Text from the store may hold anything; what a terminal would obey is shown instead.
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return printable(text)

@@ -6,11 +6,12 @@ import click
 import msgspec
 
 from jobrunner.cli.making import new, stubs
-from jobrunner.cli.output import counted, json_option, print_json, print_table
+from jobrunner.cli.output import json_option, print_json, print_table
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.declaration import payload_schema
 from jobrunner.errors import PluginError
 from jobrunner.plugins import Plugin, Plugins, queue_concurrency
+from jobrunner.wording import counted
 
 
 @click.group()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
-from jobrunner.cli.output import counted, json_option, print_json, print_table, span
+from jobrunner.cli.output import json_option, print_json, print_table
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
+from jobrunner.cli.words import Word
 from jobrunner.model import State
+from jobrunner.wording import counted, span
 
 CLEARABLE = [state.value for state in State if state is not State.ACTIVE]
 
@@ -109,7 +111,9 @@ async def health(scene: Scene, *, as_json: bool) -> int:
     return 0 if found.status == "healthy" else 1
 
 
-TENANT = click.option("--tenant", default="", metavar="TENANT", help="Only the jobs of this tenant.")
+TENANT = click.option(
+    "--tenant", type=Word(), default=None, metavar="TENANT", help="Only the jobs of this tenant."
+)
 
 
 @click.command(epilog="Examples:  jobrunner pause publish.dispatch   |   ... --tenant acme")
@@ -117,11 +121,11 @@ TENANT = click.option("--tenant", default="", metavar="TENANT", help="Only the j
 @TENANT
 @pass_scene
 @asynchronous
-async def pause(scene: Scene, *, queue: str, tenant: str) -> int:
+async def pause(scene: Scene, *, queue: str, tenant: str | None) -> int:
     """Let no further job of QUEUE start. What runs goes on, and jobs can still be enqueued."""
     async with scene.admin() as admin:
         await admin.check_known(queue)
-        await admin.pause(queue, tenant)
+        await admin.pause(queue, tenant or "")
     whom = f"{tenant} in {queue}" if tenant else queue
     again = f"{queue} --tenant {tenant}" if tenant else queue
     click.echo(f"{whom} is paused; `jobrunner resume {again}` lets it go on")
@@ -133,11 +137,11 @@ async def pause(scene: Scene, *, queue: str, tenant: str) -> int:
 @TENANT
 @pass_scene
 @asynchronous
-async def resume(scene: Scene, *, queue: str, tenant: str) -> int:
+async def resume(scene: Scene, *, queue: str, tenant: str | None) -> int:
     """Let a paused QUEUE go on, or a paused tenant in it."""
     async with scene.admin() as admin:
         await admin.check_known(queue)
-        await admin.resume(queue, tenant)
+        await admin.resume(queue, tenant or "")
     click.echo(f"{tenant} in {queue} goes on" if tenant else f"{queue} goes on")
     return 0
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobrunner.cli.output import counted
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.cli.seconds import Seconds
+from jobrunner.wording import counted
 
 if TYPE_CHECKING:
     from jobrunner.worker.worker import Worker

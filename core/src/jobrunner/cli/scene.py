@@ -103,8 +103,10 @@ def read_env_file(path: Path) -> dict[str, str]:
     """
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError("--env-file", f"{path}: {error}") from None
+    except OSError as error:
+        raise SettingsError("--env-file", f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError("--env-file", f"{path}: it is not UTF-8") from None
     found: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         text = line.strip().removeprefix("export ").strip()

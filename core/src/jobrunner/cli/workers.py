@@ -7,9 +7,10 @@ import time
 
 import click
 
-from jobrunner.cli.output import json_option, print_json, print_table, span
+from jobrunner.cli.output import json_option, print_json, print_table
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
 from jobrunner.views import worker_view
+from jobrunner.wording import span
 
 
 @click.command(

@@ -80,6 +80,21 @@ def place(keys: QueueKeys, state: State, job_id: str) -> Call[int | None]:
     return plain([f"Z{_reverse(state)}RANK", keys.of(state), job_id], _maybe_int)
 
 
+def held_before(keys: QueueKeys, tenant: str, order: int, job_id: str) -> Call[int]:
+    """How many held jobs of a tenant stand before one of them; an entry is `tenant order id`."""
+    return plain(["ZLEXCOUNT", keys["held"], f"[{tenant} ", f"({tenant} {order:016d} {job_id}"], _int)
+
+
+def remembered_until(keys: QueueKeys, job_id: str) -> Call[float | None]:
+    """Until when the id of a job that ended and was trimmed is remembered, in ms; None where it is not."""
+    return plain(["ZSCORE", keys["seen"], job_id], _maybe_score)
+
+
+def has_unique_key(keys: QueueKeys, job_id: str) -> Call[bool]:
+    """Whether a job has a unique key until it ends; the key itself may be a secret."""
+    return plain(["HEXISTS", keys["uniques"], job_id], bool)
+
+
 def before(keys: QueueKeys, state: State, score: int) -> Call[int]:
     """How many jobs of a state stand before all those of a score, in the order of `page`."""
     bounds = (f"({score}", "+inf") if _reverse(state) else ("-inf", f"({score}")
@@ -181,6 +196,10 @@ def _int(reply: object) -> int:
 def _maybe_int(reply: object) -> int | None:
     assert reply is None or isinstance(reply, int)
     return reply
+
+
+def _maybe_score(reply: object) -> float | None:
+    return float(reply) if isinstance(reply, (bytes, float, int)) else None
 
 
 def _maybe_bytes(reply: object) -> list[bytes | None]:

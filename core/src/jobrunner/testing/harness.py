@@ -19,9 +19,8 @@ from jobrunner.client import Client
 from jobrunner.discovery import Found
 from jobrunner.drafting import Payload
 from jobrunner.errors import JobNotFoundError, JobrunnerError
-from jobrunner.events import Event, JobStarted
+from jobrunner.events import Event
 from jobrunner.handle import JobHandle, SyncJobHandle
-from jobrunner.hookspecs import hookimpl
 from jobrunner.model import State
 from jobrunner.plugins import Plugins, from_object, load
 from jobrunner.record import Note
@@ -36,6 +35,7 @@ from jobrunner.testing.crew import Crew
 from jobrunner.testing.given import resources_for
 from jobrunner.testing.loading import load_plugins
 from jobrunner.testing.memory import Memory
+from jobrunner.testing.recorder import Recorder
 from jobrunner.testing.shift import Shift
 from jobrunner.testing.stored import StoredJob, read_job, read_jobs
 from jobrunner.worker.attempt import Attempt
@@ -48,21 +48,6 @@ LIMIT = 10_000
 
 class EndlessWorkError(JobrunnerError):
     """A queue began more attempts than a test can mean: a job makes work for itself without end."""
-
-
-class Recorder:
-    """A plugin that keeps every event, and tells the shift what begins."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.shift: Shift | None = None
-
-    @hookimpl
-    def jobrunner_event(self, event: Event) -> None:
-        """Keep an event."""
-        self.events.append(event)
-        if self.shift is not None and isinstance(event, JobStarted):
-            self.shift.begun(event)
 
 
 class Harness:

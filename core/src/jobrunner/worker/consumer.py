@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 
 from jobrunner.clock import Clock
 from jobrunner.errors import LateExchangeError, OutcomeUnknownError, StoreCorruptError, StoreError
-from jobrunner.events import JobCompleted, JobStarted, WorkerHandlerAbandoned
+from jobrunner.events import JobStarted, WorkerHandlerAbandoned
 from jobrunner.names import new_nonce
 from jobrunner.observers import Observers
-from jobrunner.outcome import Completed, Failed, Outcome, Released
+from jobrunner.outcome import Completed, Outcome, Released
 from jobrunner.queue import Queue
 from jobrunner.store import calls
 from jobrunner.store.answers import Exchanged, Reserved
@@ -27,15 +27,8 @@ from jobrunner.worker.executor import Executor
 from jobrunner.worker.health import Health
 from jobrunner.worker.intake import taken_in
 from jobrunner.worker.pace import Pace
-from jobrunner.worker.settling import (
-    cancelled_instead,
-    event_type,
-    lease_lost,
-    next_batch,
-    settlement,
-    started,
-    told,
-)
+from jobrunner.worker.results import Results, Totals
+from jobrunner.worker.settling import next_batch, settlement, started
 from jobrunner.worker.slots import Slots
 from jobrunner.worker.verdict import ended_by, timed
 
@@ -44,15 +37,6 @@ POLL_S = 5.0
 
 HELD_S = 0.25
 """Seconds that a reserved job may wait for a slot before it is given back for another worker."""
-
-
-class Totals:
-    """What a consumer has seen end."""
-
-    def __init__(self) -> None:
-        self.completed = 0
-        self.failed = 0
-        self.released = 0
 
 
 class Consumer:
@@ -94,7 +78,7 @@ class Consumer:
         self.held: dict[str, Attempt] = {}
         """Every job whose lease is ours: running, waiting for a slot, or not yet settled. Read by other threads."""
         self.running: set[Attempt] = set()
-        self.totals = Totals()
+        self._results = Results(observers, worker_id)
         self.keep = queue.keep_completed.jobs
         self.abandoned = 0
         self.stopping = False
@@ -160,6 +144,11 @@ class Consumer:
         """Cancel what runs, to be given back with its attempt unspent."""
         for attempt in list(self.running):
             self._stop(attempt, Stop.SHUTDOWN, reason)
+
+    @property
+    def totals(self) -> Totals:
+        """What has ended so far."""
+        return self._results.totals
 
     @property
     def wants_jobs(self) -> bool:
@@ -238,7 +227,10 @@ class Consumer:
             return
         now = self._clock.monotonic()
         self._pace.travelled(now - begun)
-        self._settled(batch, answer.refused)
+        for attempt, _ in batch:
+            if self.held.get(attempt.id) is attempt:
+                del self.held[attempt.id]
+        self._results.settled(batch, answer.refused)
         self._look |= len(answer.jobs) >= want or answer.due_ms == 0
         self._place.hungry = want > 0 and len(answer.jobs) >= want
         self._due_at = now + answer.due_ms / 1000 + 0.001 if answer.due_ms > 0 else None
@@ -405,32 +397,3 @@ class Consumer:
 
     def _came_back(self, _: Attempt) -> None:
         self.abandoned -= 1
-
-    # ---- the store took it -----------------------------------------------------------------------------------
-
-    def _settled(self, batch: list[tuple[Attempt, Outcome]], refused: dict[str, str]) -> None:
-        observers, totals = self._observers, self.totals
-        tell_completed = observers.wants(JobCompleted)
-        for attempt, outcome in batch:
-            if self.held.get(attempt.id) is attempt:
-                del self.held[attempt.id]
-            if type(outcome) is Completed and not refused:  # nearly all of them, at the highest rates
-                totals.completed += 1
-                if tell_completed:
-                    observers.tell(told(attempt, outcome, self._worker_id, observers.now()))
-                continue
-            verdict = refused.get(attempt.id) if refused else None
-            if verdict == "stale":
-                observers.tell(lease_lost(attempt, self._worker_id, observers.now()))
-                continue
-            if verdict == "cancelled":
-                observers.tell(cancelled_instead(attempt, self._worker_id, observers.now()))
-                continue
-            if isinstance(outcome, Completed):
-                totals.completed += 1
-            elif isinstance(outcome, Failed):
-                totals.failed += 1
-            elif isinstance(outcome, Released):
-                totals.released += 1
-            if observers.wants(event_type(outcome)):
-                observers.tell(told(attempt, outcome, self._worker_id, observers.now()))

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -15,19 +12,17 @@ from jobrunner.client import Client
 from jobrunner.clock import Clock, SystemClock
 from jobrunner.declaration import Declaration, declare, payload_schema
 from jobrunner.errors import StoreError, UnknownQueueError
-from jobrunner.events import WorkerStarted, WorkerStopped, WorkerStopping
-from jobrunner.fleet import WorkerReport
+from jobrunner.events import WorkerStopping
 from jobrunner.logs import Logs
 from jobrunner.observers import Observer, Observers
 from jobrunner.plugins import Plugins, queue_concurrency
 from jobrunner.queue import Queue
 from jobrunner.record import decode_journal, snoozed_ms
-from jobrunner.settings import VARIABLES, Settings, changed_settings, variable_name
+from jobrunner.settings import Settings
 from jobrunner.store import looks, server
 from jobrunner.store.address import Address
 from jobrunner.store.connect import open_store, open_sync_store
 from jobrunner.store.store import Store, SyncStore
-from jobrunner.version import version
 from jobrunner.worker.attempt import Attempt
 from jobrunner.worker.burst import Burst
 from jobrunner.worker.children import ChildPool
@@ -40,6 +35,7 @@ from jobrunner.worker.identity import worker_id
 from jobrunner.worker.leases import Leases
 from jobrunner.worker.maintenance import Maintenance
 from jobrunner.worker.notes import Notes
+from jobrunner.worker.portrait import Portrait
 from jobrunner.worker.report import Reporter
 from jobrunner.worker.resources import Resources
 from jobrunner.worker.shutdown import Shutdown
@@ -117,13 +113,19 @@ class Worker:
         self._logs = logs
         self._clock = clock or SystemClock()
         self._listen = listen
-        self._started = self._clock.monotonic()
-        self._started_ms = int(self._clock.time() * 1000)
-        self._leases: Leases | None = None
         observers: list[tuple[str, Observer]] = [("jobrunner", logs.observer())]
         observers += [(one.name, function) for one, function in plugins.implementing("jobrunner_event")]  # type: ignore[misc]  # implementations of jobrunner_event
         self.observers = Observers(observers, self._clock)
         self.health = Health(self.id, self.observers, self._clock)
+        self._portrait = Portrait(
+            self.id,
+            plugins,
+            address,
+            settings,
+            shutdown=self.shutdown,
+            observers=self.observers,
+            clock=self._clock,
+        )
 
     @property
     def left_behind(self) -> int:
@@ -189,12 +191,13 @@ class Worker:
             worker_id=self.id,
             keyring=self.plugins.keyring,
         )
-        leases = self._leases = Leases(self.consumers, self._open_sync, self.observers.tell, self.id)
-        reporter = Reporter(store, self.health, self._report, self._declarations(queues))
+        leases = Leases(self.consumers, self._open_sync, self.observers.tell, self.id)
+        self._portrait.complete(self.consumers, leases)
+        reporter = Reporter(store, self.health, self._portrait.report, self._declarations(queues))
         duties = Duties(self.id, self.observers)
         await reporter.begin()
         leases.start()
-        self._tell_started(about)
+        self._portrait.tell_started(about, concurrency=self._options.concurrency, grace_s=self._options.grace)
         served = [duties.start(f"consume {one.queue.name}", one.run) for one in self.consumers]
         for number, waiter in enumerate(waiters):
             duties.start(f"wait {number}", waiter.run)
@@ -220,7 +223,7 @@ class Worker:
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(GOODBYE_S):
                 await reporter.leave()
-        self._tell_stopped()
+        self._portrait.tell_stopped()
 
     async def _stop(self, duties: Duties, served: list[asyncio.Task[None]]) -> None:
         """Stop reserving, give back, let finish, cancel, give back."""
@@ -350,70 +353,6 @@ class Worker:
         await self.shutdown.quiet.wait()
         for consumer in self.consumers:
             consumer.give_back()
-
-    # ---- what it says of itself --------------------------------------------------------------------------------
-
-    def _report(self, now_ms: int, store_ms: float, half_trip_ms: int) -> WorkerReport:
-        return WorkerReport(
-            id=self.id,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            version=version(),
-            started_ms=self._started_ms,
-            seen_ms=now_ms,
-            queues={consumer.queue.name: consumer.concurrency for consumer in self.consumers},
-            plugins=self._plugin_versions(),
-            running=sum(len(consumer.running) for consumer in self.consumers),
-            held=sum(len(consumer.held) for consumer in self.consumers),
-            abandoned=sum(consumer.abandoned for consumer in self.consumers),
-            completed=sum(consumer.totals.completed for consumer in self.consumers),
-            failed=sum(consumer.totals.failed for consumer in self.consumers),
-            loop_lag_ms=int(self._leases.take_lag() * 1000) if self._leases else 0,
-            store_ms=store_ms,
-            clock_skew_ms=int(time.time() * 1000) - now_ms - half_trip_ms,
-            stopping=self.shutdown.asked.is_set() or self.shutdown.quiet.is_set(),
-        )
-
-    def _plugin_versions(self) -> dict[str, str]:
-        return {one.name: f"{one.found.distribution} {one.found.version}".strip() for one in self.plugins}
-
-    def _tell_started(self, about: server.Server) -> None:
-        self.observers.tell(
-            WorkerStarted(
-                timestamp=self.observers.now(),
-                worker_id=self.id,
-                version=version(),
-                store=self._address.masked(),
-                server=about.title,
-                queues={consumer.queue.name: consumer.concurrency for consumer in self.consumers},
-                plugins=self._plugin_versions(),
-                concurrency=self._options.concurrency,
-                grace_s=self._options.grace,
-                settings=self._changed_settings(),
-            )
-        )
-
-    def _changed_settings(self) -> dict[str, str]:
-        changed = changed_settings(self._settings, VARIABLES)
-        for plugin in self.plugins:
-            variables = {
-                name: variable_name(plugin.name, name) for name in plugin.settings_type.__struct_fields__
-            }
-            changed |= changed_settings(plugin.settings, variables)
-        return changed
-
-    def _tell_stopped(self) -> None:
-        totals = [consumer.totals for consumer in self.consumers]
-        self.observers.tell(
-            WorkerStopped(
-                timestamp=self.observers.now(),
-                worker_id=self.id,
-                completed=sum(one.completed for one in totals),
-                failed=sum(one.failed for one in totals),
-                released=sum(one.released for one in totals),
-                uptime_s=round(self._clock.monotonic() - self._started, 3),
-            )
-        )
 
 
 def _recovering(maintenance: Maintenance, consumer: Consumer) -> Callable[[], Awaitable[None]]:

@@ -15,10 +15,10 @@ from jobrunner.views import JobView
 from jobrunner_sandbox import orders, shelves
 from jobrunner_sandbox.cast import Company
 from jobrunner_sandbox.ledger import Ledger, Published
+from jobrunner_sandbox.mail_room import Mail
 from jobrunner_sandbox.parts import QUEUES, Parts
 from jobrunner_sandbox.pictures import fingerprint, size_of
 from jobrunner_sandbox.proof import Finding, compare
-from jobrunner_sandbox.services.smtp import Mail
 
 EARLY_S = 0.05
 """Seconds that a post may seem to be before its time: the system's clock may be set a little in between."""

@@ -18,13 +18,14 @@ from jobrunner_sandbox.fates import Fates
 from jobrunner_sandbox.faults import Faults
 from jobrunner_sandbox.gate import Gate
 from jobrunner_sandbox.ledger import Ledger
+from jobrunner_sandbox.mail_room import MailRoom
 from jobrunner_sandbox.service import Context, Service
 from jobrunner_sandbox.services.graph import GraphService
 from jobrunner_sandbox.services.linkedin import LinkedInService
 from jobrunner_sandbox.services.mastodon import MastodonService
 from jobrunner_sandbox.services.media import MediaService
 from jobrunner_sandbox.services.openai import OpenAIService
-from jobrunner_sandbox.services.smtp import MailRoom, SmtpService
+from jobrunner_sandbox.services.smtp import SmtpService
 from jobrunner_sandbox.services.whatsapp import WhatsAppService
 from jobrunner_sandbox.services.x import XService
 

@@ -25,9 +25,9 @@ from jobrunner_sandbox.behaviour import Behaviour
 from jobrunner_sandbox.faults import Faults
 from jobrunner_sandbox.gate import HANG_UP
 from jobrunner_sandbox.ledger import Ledger
+from jobrunner_sandbox.mail_room import Mail
 from jobrunner_sandbox.mail_server import MailServer
 from jobrunner_sandbox.sandbox import Sandbox
-from jobrunner_sandbox.services.smtp import Mail
 
 HOST = "127.0.0.1"
 STOP_S = 2
