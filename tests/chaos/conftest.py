@@ -1,6 +1,10 @@
 """Fixtures of the chaos tests."""
 
+import os
+from pathlib import Path
+
 import pytest
+from rig.figures import VARIABLE, Recorder, append, look_around
 from rig.servers import ServerOptions
 
 from .scene import Scene
@@ -22,3 +26,16 @@ def make_scene(tmp_path, start_server, start_process):
         return Scene(tmp_path, server.url, server.client(), start_process, **more), server
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ground():
+    """What this run measures on is written down once, before the first figures."""
+    if path := os.environ.get(VARIABLE):
+        append(Path(path), look_around())
+
+
+@pytest.fixture
+def figures(request, ground):
+    """The recorder of this test's figures, for the page on reliability."""
+    return Recorder(request.node.nodeid)

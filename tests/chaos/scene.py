@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from rig.checker import check, explain
-from rig.history import Harmed, History, Started, now_ms, read_history
+from rig.figures import count, recoveries
+from rig.history import History, Started, now_ms, read_history
 from rig.record import Dump, Record
 
 from jobrunner import State, SyncClient
@@ -147,21 +148,12 @@ class Scene:
         return {name.decode(): value for name, value in self.redis.hgetall(f"jr:{{{queue}}}:stats").items()}
 
     def recoveries(self):
-        """Seconds from each kill to the next run of each job that was leased then, shortest first."""
-        events = read_history(self.folder)
-        started, waits = {}, []
-        for event in events:
-            if isinstance(event, Started):
-                started.setdefault(event.job_id, []).append(event)
-        for harm in events:
-            for job_id, nonce in harm.leased.items() if isinstance(harm, Harmed) else ():
-                later = [
-                    run.at_ms
-                    for run in started.get(job_id, ())
-                    if run.at_ms > harm.at_ms and run.nonce != nonce
-                ]
-                waits += [(min(later) - harm.at_ms) / 1000] if later else []
-        return sorted(waits)
+        """Seconds from each harm to the next run of each job that was leased then, shortest first."""
+        return recoveries(Record(read_history(self.folder), self.dump()))
+
+    def counts(self, *, drained=True):
+        """What became of the jobs, by the history and the store."""
+        return count(Record(read_history(self.folder), self.dump(), drained=drained))
 
     def runs(self):
         """Runs of each job, by the history."""
