@@ -14,8 +14,9 @@ import pytest
 from rig.backends import BACKENDS, Backend, BackendName, ClusterBackend, FakeBackend, RealBackend
 from rig.processes import Process
 from rig.proxy import FaultProxy
+from rig.sentinels import SentinelSetup
 from rig.servers import KINDS, Kind, Server, ServerMissingError, ServerOptions, find_binary, missing_servers
-from rig.topologies import Cluster, SentinelSetup
+from rig.topologies import Cluster
 
 
 class StartServer(Protocol):
