@@ -156,7 +156,7 @@ class SentinelSetup:
     def _sentinel(self, port: int) -> redis.Redis:
         tls = self._options.tls
         secure = {"ssl": True, "ssl_ca_certs": str(tls.authority)} if tls else {}
-        return redis.Redis(port=port, socket_timeout=5, decode_responses=True, **secure)
+        return redis.Redis(host="127.0.0.1", port=port, socket_timeout=5, decode_responses=True, **secure)
 
     def _is_watched(self, replicas: int, sentinels: int) -> bool:
         for port in self.sentinel_ports:
