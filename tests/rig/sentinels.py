@@ -4,10 +4,10 @@ They are put together by commands and files, with no tool besides the servers. E
 was started here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import redis
@@ -31,6 +31,7 @@ class SentinelSetup:
         replicas: int = 1,
         sentinels: int = 3,
         options: ServerOptions | None = None,
+        front: Callable[[Server], int] = lambda server: server.port,
     ) -> None:
         """Start everything, and wait until the Sentinels know each other and the replicas.
 
@@ -40,6 +41,8 @@ class SentinelSetup:
             replicas: copies of the primary.
             sentinels: how many watch; most of them have to agree.
             options: how the servers are set up.
+            front: gives the port by which clients, replicas and Sentinels reach the first primary, such as that of
+                something that can cut them off from it.
         """
         self._binary = binary
         self._folder = folder
@@ -49,6 +52,7 @@ class SentinelSetup:
         self.sentinels: list[Process] = []
         try:
             self.servers = [self._server(0)]
+            self._front = front(self.servers[0])
             self.servers += [self._server(number, of=self.servers[0]) for number in range(1, replicas + 1)]
             wait_until(lambda: all(follows(one) for one in self.servers[1:]), "the replicas do not follow")
             for number in range(sentinels):
@@ -85,7 +89,7 @@ class SentinelSetup:
                     address = ask(client, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
             except redis.ConnectionError:
                 continue
-            found = int(address[1])
+            found = self.servers[0].port if int(address[1]) == self._front else int(address[1])
             return next(server for server in self.servers if server.port == found)
         raise LookupError("no Sentinel answers")
 
@@ -117,7 +121,7 @@ class SentinelSetup:
         self._started.close()
 
     def _server(self, number: int, *, of: Server | None = None) -> Server:
-        follow = ("--replicaof", "127.0.0.1", str(of.port)) if of else ()
+        follow = ("--replicaof", "127.0.0.1", str(self._front)) if of else ()
         quick = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
         among = TLS_BETWEEN_SERVERS if self._options.tls else ()
         extra = (*quick, *follow, *among, *self._options.extra)
@@ -131,7 +135,7 @@ class SentinelSetup:
         port = Port()
         self._ports.append(port)
         self._started.callback(port.close)
-        watch = f"sentinel monitor {MASTER} 127.0.0.1 {self.servers[0].port} {quorum}"
+        watch = f"sentinel monitor {MASTER} 127.0.0.1 {self._front} {quorum}"
         lines = [
             *(*self._listening(port), "bind 127.0.0.1", f"dir {folder}", watch),
             f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}",
@@ -155,7 +159,7 @@ class SentinelSetup:
 
     def _sentinel(self, port: int) -> redis.Redis:
         tls = self._options.tls
-        secure = {"ssl": True, "ssl_ca_certs": str(tls.authority)} if tls else {}
+        secure: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(tls.authority)} if tls else {}
         return redis.Redis(host="127.0.0.1", port=port, socket_timeout=5, decode_responses=True, **secure)
 
     def _is_watched(self, replicas: int, sentinels: int) -> bool:
