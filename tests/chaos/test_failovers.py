@@ -77,9 +77,9 @@ def fail_over(scene, topology, *, failovers, durability):
     promotions = Promotions()
     with Load(scene, durability=durability) as load:
         for _ in range(failovers):
-            load.wait_for(100)
+            load.wait_for(50 * failovers)
             topology.kill_primary(promotions)
-        load.wait_for(100)
+        load.wait_for(50 * failovers)
     scene.redis = topology.client()
     scene.until(
         lambda: scene.count("wait") == scene.count("later") == 0 and not scene.leases(), what="an empty queue"
