@@ -10,18 +10,21 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from rig.history import Harmed
+from rig.history import Event, Harmed, Settled
 from rig.record import TERMINAL, TRIMMED, Record
 from rig.servers import KINDS, ServerMissingError, find_binary
 
 VARIABLE = "RELIABILITY_FIGURES"
 NEXT_RUN = "from the fault to the next run of each job that was leased then"
+TAKEN_BACK = "from the fault until another worker took back the lease of each job that was leased then"
+NEXT_OUTCOME = "from the fault to the next outcome that the store took"
 _ASKED_FOR = frozenset({"retried", "snoozed", "parked", "released"})
 
 
@@ -59,6 +62,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, tag="figures"):
     """From what to what a recovery was measured."""
     promised: bool = True
     """Whether lost 0 and duplicates 0 are promised for this fault in this set-up."""
+    none_lost_promised: bool = False
+    """Where not both are: whether lost 0 is."""
     note: str = ""
     took_s: float
     """Seconds from the test's beginning to these figures."""
@@ -101,6 +106,7 @@ class Recorder:
         recovery_s: Iterable[float] = (),
         recovery_of: str = "",
         promised: bool = True,
+        none_lost_promised: bool = False,
         note: str = "",
     ) -> Figures:
         """Append the test's figures to the file, if there is one. Call it before the test's last assertions.
@@ -113,6 +119,7 @@ class Recorder:
             recovery_s: seconds of each recovery, in any order.
             recovery_of: from what to what they were measured.
             promised: whether nothing may be lost or doubled here.
+            none_lost_promised: where doubles are allowed, whether nothing may be lost.
             note: what a reader has to know besides.
 
         Returns:
@@ -135,6 +142,7 @@ class Recorder:
             recovery_s=waits,
             recovery_of=recovery_of,
             promised=promised,
+            none_lost_promised=none_lost_promised or promised,
             note=note,
             took_s=round(time.monotonic() - self._begun, 1),
             at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -181,17 +189,41 @@ def recoveries(record: Record) -> list[float]:
     A job that had not begun when its worker was harmed, and one that ended all the same, count only where
     another run followed.
     """
+    return _waits(
+        record, lambda job_id, nonce: [run.at_ms for run in record.runs.get(job_id, ()) if run.nonce != nonce]
+    )
+
+
+def taken_back(record: Record) -> list[float]:
+    """Return seconds from each harm until the lease of each job was taken back, shortest first.
+
+    Where many jobs wait, the next run comes much later: a job that was recovered waits for its turn like others.
+    """
+    return _waits(record, lambda job_id, _: record.recovered_ms.get(job_id, []))
+
+
+def _waits(record: Record, times_ms: Callable[[str, str], list[int]]) -> list[float]:
     harms: dict[int, Harmed] = {id(harm): harm for found in record.harms.values() for harm in found}
     waits: list[float] = []
     for harm in harms.values():
         for job_id, nonce in harm.leased.items():
-            later = [
-                run.at_ms
-                for run in record.runs.get(job_id, ())
-                if run.at_ms > harm.at_ms and run.nonce != nonce
-            ]
+            later = [at_ms for at_ms in times_ms(job_id, nonce) if at_ms > harm.at_ms]
             waits += [(min(later) - harm.at_ms) / 1000] if later else []
     return sorted(waits)
+
+
+def resumptions(events: Iterable[Event], faults_ms: Iterable[int]) -> list[float]:
+    """Return seconds from each fault to the next outcome that the store took, shortest first.
+
+    Args:
+        events: a history.
+        faults_ms: when something went wrong, or was well again; one that no outcome follows is left out.
+    """
+    settled = sorted(
+        event.at_ms for event in events if isinstance(event, Settled) and event.verdict == "accepted"
+    )
+    later = [(fault_ms, bisect_left(settled, fault_ms)) for fault_ms in faults_ms]
+    return sorted((settled[at] - fault_ms) / 1000 for fault_ms, at in later if at < len(settled))
 
 
 def percentile(waits: tuple[float, ...], share: float) -> float:

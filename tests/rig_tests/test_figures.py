@@ -17,8 +17,10 @@ from rig.figures import (
     percentile,
     read_figures,
     recoveries,
+    resumptions,
+    taken_back,
 )
-from rig.history import Accepted, Ended, Event, Harmed, Settled, Started
+from rig.history import Accepted, Ended, Event, Harmed, Recovered, Settled, Started
 from rig.record import Dump, Record
 
 NONE_LOST = Counts(jobs=3, lost=0, duplicates=0, reruns=1)
@@ -153,6 +155,32 @@ def test_recovery_is_the_wait_from_the_harm_to_the_next_run() -> None:
     waits = recoveries(Record([kill, again, *runs], Dump.of({})))
 
     assert waits == [1.0, 1.5, 2.0], "c did not run again"
+
+
+def test_lease_is_taken_back_before_the_next_run() -> None:
+    """In a long line the next run says how long the line is; this says how long the engine needs."""
+    kill = Harmed(at_ms=1000, since_ms=990, worker="w", harm="killed", leased={"a": "a1", "b": "b1"})
+    back = [Recovered(at_ms=900, job_id="a"), Recovered(at_ms=3100, job_id="a"), run("a", 2, 9000)]
+
+    assert taken_back(Record([kill, *back], Dump.of({}))) == [2.1], "b was not taken back"
+
+
+def test_resumption_is_the_wait_for_the_next_outcome() -> None:
+    """What the store refused is no sign that work goes on, and a fault after the last outcome shows nothing."""
+    refused = Settled(at_ms=1500, job_id="a", nonce="n", outcome="completed", verdict="refused")
+    events = [*end("a", 1, "completed", 1000), refused, *end("b", 1, "retried", 2500)]
+
+    assert resumptions(events, [2600, 1200, 900]) == [0.1, 1.3]
+
+
+def test_promise_of_both_is_one_of_each(tmp_path: Path) -> None:
+    """The page holds each number against its own promise."""
+    both, lost, neither = (
+        recorded(tmp_path / "file", **more)
+        for more in ({}, {"promised": False, "none_lost_promised": True}, {"promised": False})
+    )
+
+    assert [one.none_lost_promised for one in (both, lost, neither)] == [True, True, False]
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.51, 3.0), (0.99, 4.0), (1.0, 4.0), (0.01, 1.0)])
