@@ -71,11 +71,13 @@ class Watch:
 
     Args:
         client: A client of the server, for its own use.
+        pid: The server's process.
         every_s: Seconds between signs of life.
     """
 
-    def __init__(self, client, every_s=0.01):
+    def __init__(self, client, pid, every_s=0.01):
         self._client = client
+        self._pid = pid
         self._every_s = every_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, name="watch")
@@ -86,6 +88,7 @@ class Watch:
         self._client.config_set("slowlog-log-slower-than", 1000)  # microseconds
         self._client.config_set("slowlog-max-len", 100_000)
         self._client.slowlog_reset()
+        self._waited_s = -self._queued_s()
         self._client.config_resetstat()
         self._thread.start()
         return self
@@ -94,6 +97,12 @@ class Watch:
         self._over.set()
         self._thread.join(30)
         assert not self._thread.is_alive()
+        self._waited_s += self._queued_s()
+
+    def _queued_s(self):
+        """Seconds that the server's main thread could run and had no processor, since it began; 0 where nobody tells."""
+        told = Path(f"/proc/{self._pid}/schedstat")
+        return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0
 
     def _ask(self):
         while not self._over.wait(self._every_s):
@@ -130,5 +139,6 @@ class Watch:
         return (
             f"Scripts: median {times['p50']:.2f} ms, p99 {times['p99']:.2f} ms, longest {times['p100']:.1f} ms"
             f"{f' ({slow})' if slow else ''}. PING beside it: p99 {percentile(pings, 0.99):.1f} ms, "
-            f"longest {pings[-1]:.1f} ms."
+            f"longest {pings[-1]:.1f} ms. All of it is by the wall clock: the server waited {self._waited_s:.1f} s for a "
+            "processor that others used."
         )
