@@ -3,8 +3,6 @@
 import secrets
 import threading
 
-from rig.history import now_ms
-
 from jobrunner.errors import StoreError
 from jobrunner.producing import BatchError
 
@@ -22,14 +20,16 @@ class Load:
         batch: Jobs of a batch.
         every_s: Seconds between batches, so that the workers keep up.
         seconds: What a job takes.
+        filler: Bytes of a payload beside.
     """
 
-    def __init__(self, scene, *, durability=None, batch=10, every_s=0.03, seconds=0.01):
+    def __init__(self, scene, *, durability=None, batch=10, every_s=0.03, seconds=0.01, filler=0):
         self.ids = []
         self.refusals = 0
         self._scene = scene
         self._durability = durability
         self._batch, self._every_s, self._seconds = batch, every_s, seconds
+        self._filler = "x" * filler
         self._over = threading.Event()
         self._grown = threading.Condition()
         self._error = None
@@ -73,7 +73,7 @@ class Load:
                     self._grown.notify_all()
 
     def _accepted(self, producer, ids):
-        payloads = [{"number": k, "seconds": self._seconds} for k in range(len(ids))]
+        payloads = [{"number": k, "seconds": self._seconds, "filler": self._filler} for k in range(len(ids))]
         try:
             producer.enqueue_many(QUEUE, payloads, job_ids=ids, durability=self._durability)
         except BatchError as error:
@@ -81,24 +81,3 @@ class Load:
                 raise
             return False
         return True
-
-
-class Promotions:
-    """When another server took over, to tell how long it took until work was stored again."""
-
-    def __init__(self):
-        self.at_ms = []
-
-    def note(self):
-        """It took over now."""
-        self.at_ms.append(now_ms())
-
-    def resumptions(self, settled):
-        """Seconds from each to the next outcome that the store accepted, of the events given."""
-        times = sorted(event.at_ms for event in settled)
-        waits = []
-        for at_ms in self.at_ms:
-            later = next((one for one in times if one >= at_ms), None)
-            assert later is not None, "no work was stored after a promotion"
-            waits.append((later - at_ms) / 1000)
-        return waits

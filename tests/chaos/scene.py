@@ -8,7 +8,7 @@ from pathlib import Path
 from rig.checker import check, explain
 from rig.figures import count, recoveries, resumptions, taken_back
 from rig.history import History, Started, now_ms, read_history
-from rig.record import Dump, Record
+from rig.record import TRIMMED, Dump, Record
 
 from jobrunner import State, SyncClient
 from jobrunner.record import Result, decode_journal
@@ -190,6 +190,8 @@ class Scene:
                     results[job_id.decode()] = bytes(dated.entry.value).decode()
         for job_id in self.redis.hkeys(f"jr:{{{queue}}}:jobs"):
             states.setdefault(job_id.decode(), ())
+        for job_id in self.redis.zrange(f"jr:{{{queue}}}:seen", 0, -1):
+            states.setdefault(job_id.decode(), (TRIMMED,))
         active = states_of(states, State.ACTIVE.value)
         leftovers = [
             job_id.decode()

@@ -6,10 +6,10 @@
 import pytest
 import redis
 from rig.certificates import Authority
-from rig.history import Settled, read_history
+from rig.history import now_ms
 from rig.servers import ServerOptions
 
-from .load import Load, Promotions
+from .load import Load
 from .scene import QUEUE, Scene
 
 RESUMES_S = 5.0
@@ -28,14 +28,15 @@ class UnderSentinels:
     def client(self):
         return self._setup.primary().client()
 
-    def kill_primary(self, promotions):
-        """kill -9; returns once another one is the primary, and the old one is its replica."""
+    def kill_primary(self):
+        """kill -9; when another one took over, by `now_ms`. The old one is its replica on return."""
         old = self._setup.primary()
         old.kill()
         self._setup.wait_for_promotion(old=old)
-        promotions.note()
+        promoted_ms = now_ms()
         old.restart()
         self._setup.wait_for_replica()
+        return promoted_ms
 
 
 class InCluster:
@@ -54,13 +55,14 @@ class InCluster:
         port = self._cluster.owner(self._slot).port
         return redis.RedisCluster(host="127.0.0.1", port=port, **secure)
 
-    def kill_primary(self, promotions):
+    def kill_primary(self):
         old = self._cluster.owner(self._slot)
         old.kill()
         self._cluster.wait_for_promotion(self._slot, old=old)
-        promotions.note()
+        promoted_ms = now_ms()
         old.restart()
         self._cluster.wait_for_replica(old)
+        return promoted_ms
 
 
 @pytest.fixture(params=["sentinel", pytest.param("cluster", marks=pytest.mark.xdist_group("cluster"))])
@@ -72,13 +74,13 @@ def make_topology(request, start_sentinels, start_cluster):
 
 
 def fail_over(scene, topology, *, failovers, durability):
-    """Kill the primary again and again; the load's jobs and the promotions."""
+    """Kill the primary again and again; the load's jobs, and when another took over."""
     scene.worker(), scene.worker()
-    promotions = Promotions()
+    promotions = []
     with Load(scene, durability=durability) as load:
         for _ in range(failovers):
             load.wait_for(50 * failovers)
-            topology.kill_primary(promotions)
+            promotions.append(topology.kill_primary())
         load.wait_for(50 * failovers)
     scene.redis = topology.client()
     scene.until(
@@ -91,19 +93,20 @@ def fail_over(scene, topology, *, failovers, durability):
     return load, promotions
 
 
-def write_down(scene, figures, topology, promotions, *, how, note=""):
+def write_down(scene, figures, topology, promotions, *, how, confirmed, note):
     """The figures of a run; what became of its jobs."""
     counts = scene.counts()
-    settled = [event for event in read_history(scene.folder) if isinstance(event, Settled)]
-    waits = promotions.resumptions(settled)
+    waits = scene.resumptions(promotions)
+    assert len(waits) == len(promotions), "no work was stored after a promotion"
     figures.record(
         title=f"{topology.name}: the primary dies under load, {how}",
         injected="kill -9 of the primary",
-        faults=len(promotions.at_ms),
+        faults=len(promotions),
         counts=counts,
         recovery_s=waits,
-        recovery_of="from the promotion to the next outcome that was stored",
+        recovery_of="from the promotion to the next outcome that the store took",
         promised=False,
+        none_lost_promised=confirmed,
         note=note,
     )
     return counts, waits
@@ -127,7 +130,8 @@ def test_confirmed_jobs_survive_one_primary_after_the_other(
         topology,
         promotions,
         how='durability="replicated"',
-        note="Lost 0 is promised. Outcomes are not confirmed by the replica: a job whose outcome was lost with the "
+        confirmed=True,
+        note="Outcomes are not confirmed by the replica: a job whose outcome was lost with the "
         "primary runs again, and is then settled a second time.",
     )
     assert counts.jobs == len(load.ids)
@@ -153,6 +157,7 @@ def test_work_goes_on_after_failovers_without_confirmation(
         topology,
         promotions,
         how="without confirmation",
+        confirmed=False,
         note="Nothing is promised here: the number of lost jobs is what Redis had not copied when the primary died.",
     )
     there = scene.dump().states
@@ -183,7 +188,8 @@ def test_failover_over_tls_loses_no_confirmed_job(
         topology,
         promotions,
         how='durability="replicated", all over TLS',
-        note="Lost 0 is promised.",
+        confirmed=True,
+        note="Clients, servers, Sentinels and nodes speak TLS; no plain port is open.",
     )
     assert counts.jobs == len(load.ids)
     assert counts.lost == 0, "a job that a replica had confirmed is gone"

@@ -13,7 +13,7 @@ import tarfile
 import time
 
 import pytest
-from rig.figures import NEXT_RUN
+from rig.figures import TAKEN_BACK
 
 from .scene import QUEUE, ROOT
 from .test_kill import judge, one_that_holds_jobs
@@ -95,8 +95,8 @@ def test_former_release_and_this_one_share_a_queue(make_scene, figures, former, 
         injected="kill -9 of a worker that holds jobs, replaced by one of the other release",
         faults=kills,
         counts=scene.counts(),
-        recovery_s=scene.recoveries(),
-        recovery_of=NEXT_RUN,
+        recovery_s=scene.taken_back(),
+        recovery_of=TAKEN_BACK,
         note=f"The former release is commit {FORMER[:7]}.",
     )
     judge(scene, jobs, leased)
