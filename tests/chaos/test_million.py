@@ -41,8 +41,6 @@ def test_very_many_jobs_due_at_once_hold_nobody_up(make_scene, start_process, fi
         crowd.until_drained()
 
     times, counts = watch.scripts_ms, crowd.counts()
-    for entry in sorted(server.client().slowlog_get(100_000), key=lambda one: -one["duration"])[:12]:
-        print("SLOW", entry["duration"], entry["start_time"], len(entry["command"]), entry["command"][:60])
     figures.record(
         title=f"{number:,} jobs waiting, {number:,} completed, {number:,} delayed, on {kind.capitalize()}",
         injected="all delayed jobs due at once, while all completed ones are cleared",
