@@ -9,6 +9,8 @@ from rig.servers import ServerOptions
 
 from .scene import Scene
 
+PASSED = pytest.StashKey[bool]()
+
 
 @pytest.fixture
 def scene(tmp_path, start_server, start_process):
@@ -38,4 +40,15 @@ def ground():
 @pytest.fixture
 def figures(request, ground):
     """The recorder of this test's figures, for the page on reliability."""
-    return Recorder(request.node.nodeid)
+    recorder = Recorder(request.node.nodeid)
+    yield recorder
+    recorder.close(passed=request.node.stash.get(PASSED, False))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Remember for the fixtures whether the test passed."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report

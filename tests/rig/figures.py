@@ -65,6 +65,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, tag="figures"):
     none_lost_promised: bool = False
     """Where not both are: whether lost 0 is."""
     note: str = ""
+    passed: bool = True
+    """Whether the test passed."""
     took_s: float
     """Seconds from the test's beginning to these figures."""
     at: str
@@ -95,6 +97,18 @@ class Recorder:
         self._test = test
         self._path = environ.get(VARIABLE)
         self._begun = time.monotonic()
+        self._figures: list[Figures] = []
+
+    def close(self, *, passed: bool) -> None:
+        """Append what was recorded to the file, if there is one.
+
+        Args:
+            passed: whether the test did.
+        """
+        for figures in self._figures:
+            if self._path:
+                append(Path(self._path), msgspec.structs.replace(figures, passed=passed))
+        self._figures.clear()
 
     def record(
         self,
@@ -109,7 +123,7 @@ class Recorder:
         none_lost_promised: bool = False,
         note: str = "",
     ) -> Figures:
-        """Append the test's figures to the file, if there is one. Call it before the test's last assertions.
+        """Keep the test's figures until its end. Call it before the test's last assertions.
 
         Args:
             title: what was tried, in plain words.
@@ -123,7 +137,7 @@ class Recorder:
             note: what a reader has to know besides.
 
         Returns:
-            What was recorded, or would have been.
+            What was recorded.
 
         Raises:
             FiguresError: there were no faults, or recovery times without what they mean.
@@ -147,8 +161,7 @@ class Recorder:
             took_s=round(time.monotonic() - self._begun, 1),
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        if self._path:
-            append(Path(self._path), figures)
+        self._figures.append(figures)
         return figures
 
 

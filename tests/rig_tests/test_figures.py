@@ -34,7 +34,10 @@ def recorded(path: Path, test: str = "tests/chaos/test_kill.py::test_it", **more
         "faults": 2,
         "counts": NONE_LOST,
     } | more
-    return recorder.record(**words)  # type: ignore[arg-type]  # a test may leave out or replace any of them
+    try:
+        return recorder.record(**words)  # type: ignore[arg-type]  # a test may leave out or replace any of them
+    finally:
+        recorder.close(passed=True)
 
 
 def test_figures_are_read_back_as_they_were_recorded(tmp_path: Path) -> None:
@@ -57,9 +60,24 @@ def test_nothing_is_written_where_nobody_asked(tmp_path: Path, monkeypatch: pyte
     """The default run leaves no file behind."""
     monkeypatch.chdir(tmp_path)
 
-    Recorder("test", environ={}).record(title="T", injected="i", faults=1, counts=NONE_LOST)
+    recorder = Recorder("test", environ={})
+    recorder.record(title="T", injected="i", faults=1, counts=NONE_LOST)
+    recorder.close(passed=True)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_of_a_test_that_fails_say_so(tmp_path: Path) -> None:
+    """A page that left them out would only ever show what is well."""
+    path = tmp_path / "figures.jsonl"
+    recorder = Recorder("test", environ={VARIABLE: str(path)})
+    recorder.record(title="T", injected="i", faults=1, counts=NONE_LOST)
+    assert not path.exists()
+
+    recorder.close(passed=False)
+    recorder.close(passed=False)
+
+    assert [figures.passed for figures in read_figures(path)[1]] == [False]
 
 
 def test_lines_of_writers_at_once_are_whole(tmp_path: Path) -> None:
