@@ -8,6 +8,7 @@ judges: the figures are taken before the test's own assertions, so a broken prom
 import math
 import os
 import platform
+import re
 import subprocess
 import time
 from bisect import bisect_left
@@ -94,7 +95,7 @@ class Recorder:
             test: pytest's id of the test.
             environ: where the variable that names the file is looked up.
         """
-        self._test = test
+        self._test = re.sub(r"@[\w-]+$", "", test)  # the group that xdist puts there
         self._path = environ.get(VARIABLE)
         self._begun = time.monotonic()
         self._figures: list[Figures] = []
