@@ -44,7 +44,12 @@ def test_figures_are_read_back_as_they_were_recorded(tmp_path: Path) -> None:
     """The page is made from what is read."""
     path = tmp_path / "figures.jsonl"
 
-    told = recorded(path, "tests/chaos/test_kill.py::test_it[a@b-1]@cluster", recovery_s=[2.0, 0.50049, 1.0], recovery_of="from here to there")
+    told = recorded(
+        path,
+        "tests/chaos/test_kill.py::test_it[a@b-1]@cluster",
+        recovery_s=[2.0, 0.50049, 1.0],
+        recovery_of="from here to there",
+    )
     ground = look_around()
     append(path, ground)
     append(path, ground)
