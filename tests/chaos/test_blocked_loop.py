@@ -7,7 +7,13 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("jobs", "workers", "lease"), [(1, 2, 2.0), pytest.param(200, 8, 1.0, marks=pytest.mark.slow)]
+    ("jobs", "workers", "lease"),
+    [
+        (1, 2, 2.0),
+        # Five on one worker, one after the other: the loop does not tick for 25 leases, and is alive all the same.
+        pytest.param(5, 2, 1.0, marks=pytest.mark.chaos),
+        pytest.param(200, 8, 1.0, marks=pytest.mark.slow),
+    ],
 )
 def test_handler_that_blocks_the_loop_for_five_leases_runs_once(make_scene, figures, jobs, workers, lease):
     """`time.sleep` in an async handler is the most common mistake there is."""
