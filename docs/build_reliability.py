@@ -242,7 +242,7 @@ def details(number: int, row: Row) -> str:
     else:
         told += [f"`{parameters(one)}`: {one.note}" for one in row.figures if one.note]
     seconds = sum(one.took_s for one in row.figures)
-    told.append(f"It took {seconds:,.0f} s.")
+    told.append(f"{len(row.figures)} test{'s' * (len(row.figures) > 1)}, {seconds:,.0f} s.")
     return " ".join(told) + f'\n\n```sh\nuv run pytest -n 0 -m "" {row.command}\n```'
 
 

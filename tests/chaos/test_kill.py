@@ -17,8 +17,10 @@ def storm(scene, *, jobs, workers, kills, every_s, seconds=0.15, seed=1, spared=
     gets one more.
     """
     chance = random.Random(seed)
+    running = [scene.worker(wait=False) for _ in range(workers)]
+    for worker in running:  # all of them, or the first has done the work before the last is there
+        worker.wait_for_line("worker.started", timeout_s=60)
     scene.enqueue(jobs, seconds=seconds)
-    running = [scene.worker() for _ in range(workers)]
     leased = set()
     for _ in range(kills):
         time.sleep(every_s * chance.uniform(0.5, 1.5))
