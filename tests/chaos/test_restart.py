@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rig.figures import NEXT_OUTCOME
-from rig.history import now_ms
+from rig.history import Started, now_ms, read_history
 from rig.servers import ServerOptions
 
 AFTER_PONG = "from the moment at which Redis takes commands again to the next outcome that it took"
@@ -18,6 +18,7 @@ def restarts(scene, server, figures, *, jobs, rounds):
     for _ in range(rounds):
         with scene.producer() as producer:
             scene.enqueue(jobs, first=done, producer=producer, seconds=0.05)
+        scene.until(lambda: is_written(scene.redis), what="the file with all that was accepted")
         done += jobs
         scene.until(lambda: len(scene.leases()) >= 5, what="leases")
         server.kill()
@@ -30,7 +31,7 @@ def restarts(scene, server, figures, *, jobs, rounds):
         assert process.alive
         assert '"worker.store_recovered"' in process.output()
     scene.stop()
-    waits = scene.resumptions(ready_ms)
+    waits, forgotten = scene.resumptions(ready_ms), forgotten_by(server, scene)
     figures.record(
         title=f"Redis is killed and restarted, AOF {server.options.appendonly}",
         injected="kill -9 of Redis under load, restarted after half a second",
@@ -38,12 +39,29 @@ def restarts(scene, server, figures, *, jobs, rounds):
         counts=scene.counts(),
         recovery_s=waits,
         recovery_of=AFTER_PONG,
-        note="The process is killed, and the disk is healthy: what the system had been given, it writes.",
+        note=f"Only the process is killed. {len(forgotten)} reservations were answered and not in its file yet: with everysec "
+        "Redis answers before it writes while its disk is busy. Only such jobs ran again.",
     )
-    scene.judge()
+    again = {job_id for job_id, runs in scene.runs().items() if runs > 1}
+    assert again <= forgotten, "a job ran again although Redis had its lease"
+    assert not forgotten or server.options.appendonly == "everysec", "what Redis answered was not in its file"
+    if not again:
+        scene.judge()
     assert rounds < 20 or max(waits) <= 3.0, "work is slow to go on"
     scene.settled_once(done)
-    assert all(runs == 1 for runs in scene.runs().values()), "a job ran again for the outage"
+
+
+def is_written(client):
+    """Whether the server has given all that it answered to its file, so that it outlives the process."""
+    about = client.info("persistence")
+    return about["aof_buffer_length"] == about["aof_pending_bio_fsync"] == 0
+
+
+def forgotten_by(server, scene):
+    """The jobs that a worker began under a lease that is not in the server's file."""
+    written = b"".join(path.read_bytes() for path in server.folder.rglob("*.aof"))
+    begun = [event for event in read_history(scene.folder) if isinstance(event, Started)]
+    return {event.job_id for event in begun if event.nonce.encode() not in written}
 
 
 @pytest.mark.parametrize("appendonly", ["everysec", pytest.param("always", marks=pytest.mark.chaos)])
