@@ -14,7 +14,7 @@ import msgspec
 from rig.history import History
 
 from jobrunner import Job, Keep, Queue, Retry, RetryPolicy, SyncJob, hookimpl
-from jobrunner.events import JobCompleted, JobLeaseLost, JobReleased, JobRetried
+from jobrunner.events import JobCompleted, JobLeaseLost, JobRecovered, JobReleased, JobRetried
 
 LEASE = float(os.environ.get("CHAOS_LEASE", "2"))
 TIMEOUT = float(os.environ.get("CHAOS_TIMEOUT", "60"))
@@ -137,9 +137,11 @@ OUTCOMES = {JobCompleted: "completed", JobRetried: "retried", JobReleased: "rele
 
 
 @hookimpl
-def jobrunner_event(event: JobCompleted | JobLeaseLost | JobReleased | JobRetried) -> None:
+def jobrunner_event(event: JobCompleted | JobLeaseLost | JobRecovered | JobReleased | JobRetried) -> None:
     nonce = diary.nonces.get(event.job_id, "")
-    if event.queue == "chaos.work" and nonce:
+    if isinstance(event, JobRecovered):
+        diary.history.recovered(event.job_id)
+    elif event.queue == "chaos.work" and nonce:
         outcome = OUTCOMES.get(type(event), "completed")
         verdict = "accepted" if type(event) in OUTCOMES else "refused"
         diary.history.settled(event.job_id, nonce=nonce, outcome=outcome, verdict=verdict)

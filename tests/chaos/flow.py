@@ -45,13 +45,25 @@ class Flow:
             self.enqueue(5, seconds=seconds)
             self.scene.until(lambda: self.scene.count("wait") == 0, what="an empty line")
 
-    def end(self, timeout_s=60):
-        """Let all of it end, and judge: nothing lost, nothing doubled, nothing charged that no handler asked for."""
+    def end(self, figures, *, title, injected, faults_ms, since="from the fault", note="", timeout_s=60):
+        """Let all of it end, and judge: nothing lost, nothing doubled, nothing charged that no handler asked for.
+
+        `faults_ms` is when things went wrong, or, where `since` says so, were well again.
+        """
         scene, kinds = self.scene, Counter(self.kinds.values())
         scene.until_ended(len(self.kinds), timeout_s=timeout_s)
         assert self.worker.alive
         self.worker.terminate()
         assert self.worker.wait() == 0
+        figures.record(
+            title=title,
+            injected=injected,
+            faults=len(faults_ms),
+            counts=scene.counts(),
+            recovery_s=scene.resumptions(faults_ms),
+            recovery_of=f"{since} to the next outcome that the store took",
+            note=note,
+        )
         scene.judge()
         scene.settled_once(len(self.kinds))
         assert int(scene.stats().get("retried", 0)) == kinds["retry"], (

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from rig.checker import check, explain
-from rig.history import Harmed, History, Started, now_ms, read_history
-from rig.record import Dump, Record
+from rig.figures import count, recoveries, resumptions, taken_back
+from rig.history import History, Started, now_ms, read_history
+from rig.record import TRIMMED, Dump, Record
 
 from jobrunner import State, SyncClient
 from jobrunner.record import Result, decode_journal
@@ -146,22 +147,25 @@ class Scene:
         """The queue's counters."""
         return {name.decode(): value for name, value in self.redis.hgetall(f"jr:{{{queue}}}:stats").items()}
 
+    def record(self, *, drained=True, queue=QUEUE):
+        """The history and the store as they are now."""
+        return Record(read_history(self.folder), self.dump(queue), drained=drained)
+
+    def counts(self, **more):
+        """What became of the jobs."""
+        return count(self.record(**more))
+
     def recoveries(self):
-        """Seconds from each kill to the next run of each job that was leased then, shortest first."""
-        events = read_history(self.folder)
-        started, waits = {}, []
-        for event in events:
-            if isinstance(event, Started):
-                started.setdefault(event.job_id, []).append(event)
-        for harm in events:
-            for job_id, nonce in harm.leased.items() if isinstance(harm, Harmed) else ():
-                later = [
-                    run.at_ms
-                    for run in started.get(job_id, ())
-                    if run.at_ms > harm.at_ms and run.nonce != nonce
-                ]
-                waits += [(min(later) - harm.at_ms) / 1000] if later else []
-        return sorted(waits)
+        """Seconds from each harm to the next run of each job that was leased then, shortest first."""
+        return recoveries(self.record())
+
+    def taken_back(self):
+        """Seconds from each harm until the lease of each job was taken back, shortest first."""
+        return taken_back(self.record())
+
+    def resumptions(self, faults_ms):
+        """Seconds from each of these times to the next outcome that the store took, shortest first."""
+        return resumptions(read_history(self.folder), faults_ms)
 
     def runs(self):
         """Runs of each job, by the history."""
@@ -173,30 +177,32 @@ class Scene:
 
     # ---- judging -----------------------------------------------------------------------------------------------
 
-    def dump(self):
+    def dump(self, queue=QUEUE):
         """What the store holds."""
         states, results = {}, {}
         for state, part in LISTS.items():
-            for job_id in self.redis.zrange(f"jr:{{{QUEUE}}}:{part}", 0, -1):
+            for job_id in self.redis.zrange(f"jr:{{{queue}}}:{part}", 0, -1):
                 name = job_id.decode()
                 states[name] = (*states.get(name, ()), state.value)
-        for job_id, raw in self.redis.hgetall(f"jr:{{{QUEUE}}}:state").items():
+        for job_id, raw in self.redis.hgetall(f"jr:{{{queue}}}:state").items():
             for dated in decode_journal(raw):
                 if isinstance(dated.entry, Result):
                     results[job_id.decode()] = bytes(dated.entry.value).decode()
-        for job_id in self.redis.hkeys(f"jr:{{{QUEUE}}}:jobs"):
+        for job_id in self.redis.hkeys(f"jr:{{{queue}}}:jobs"):
             states.setdefault(job_id.decode(), ())
+        for job_id in self.redis.zrange(f"jr:{{{queue}}}:seen", 0, -1):
+            states.setdefault(job_id.decode(), (TRIMMED,))
         active = states_of(states, State.ACTIVE.value)
         leftovers = [
             job_id.decode()
-            for job_id in self.redis.hkeys(f"jr:{{{QUEUE}}}:lease")
+            for job_id in self.redis.hkeys(f"jr:{{{queue}}}:lease")
             if job_id.decode() not in active
         ]
         return Dump(states=states, results=results, leftovers=tuple(leftovers))
 
     def judge(self, *, drained=True):
         """Hold the history against the store; nothing may be amiss."""
-        violations = check(Record(read_history(self.folder), self.dump(), drained=drained))
+        violations = check(self.record(drained=drained))
         assert not violations, explain(violations)
 
     def settled_once(self, number):

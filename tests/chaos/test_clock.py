@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rig.figures import NEXT_RUN
 from rig.history import Started, read_history
 
 pytestmark = pytest.mark.long
@@ -18,7 +19,7 @@ def wrong_worker(scene, seconds):
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_workers_an_hour_off_change_nothing(make_scene, hours):
+def test_workers_an_hour_off_change_nothing(make_scene, figures, hours):
     """One is right and one is wrong by an hour; jobs are retried, delayed, and lose a worker."""
     scene, _ = make_scene(lease=1.0)
     wrong, right = wrong_worker(scene, hours * 3600), scene.worker()
@@ -42,6 +43,15 @@ def test_workers_an_hour_off_change_nothing(make_scene, hours):
     scene.until_ended(62)
     scene.stop()
 
+    figures.record(
+        title="A worker's clock is an hour off",
+        injected="a clock that is an hour fast, or slow; then kill -9 of the worker that is right",
+        faults=2,
+        counts=scene.counts(),
+        recovery_s=scene.recoveries(),
+        recovery_of=NEXT_RUN,
+        note="Nothing ran early: only the server's clock counts.",
+    )
     scene.judge()
     scene.settled_once(62)
     runs = scene.runs()

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 import redis
+from rig.history import now_ms
 
 from .scene import Scene
 
@@ -41,7 +42,7 @@ def in_background():
 
 
 def test_slot_that_moves_under_load_loses_and_repeats_nothing(
-    start_cluster, start_process, tmp_path, in_background
+    start_cluster, start_process, tmp_path, in_background, figures
 ):
     """An operator who adds a node must not have to stop the workers."""
     cluster, (start, wait) = start_cluster(), in_background
@@ -55,16 +56,25 @@ def test_slot_that_moves_under_load_loses_and_repeats_nothing(
                 scene.enqueue(batch, first=first, producer=producer, seconds=0.01)
 
     start(produce)
-    moves = 0
+    moves, moved_ms = 0, []
     while moves < 6 or scene.states()["completed"] < number:
         if moves < 6:
             here = cluster.owner(slot)
             cluster.move_slot(slot, to=cluster.nodes[(cluster.nodes.index(here) + 1) % 3])
+            moved_ms.append(now_ms())
             moves += 1
         scene.until_ended(min(number, moves * batch), timeout_s=120)
     wait()
 
     scene.stop()
+    figures.record(
+        title="Cluster: the queue's slot moves under load",
+        injected="MIGRATE of the slot's keys to another node, one by one",
+        faults=moves,
+        counts=scene.counts(),
+        recovery_s=scene.resumptions(moved_ms),
+        recovery_of="from the end of a move to the next outcome that the store took",
+    )
     scene.judge()
     scene.settled_once(number)
     assert all(runs == 1 for runs in scene.runs().values()), "a job ran again for the move"

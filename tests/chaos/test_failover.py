@@ -4,6 +4,8 @@ import secrets
 
 import pytest
 import redis
+from rig.figures import Counts
+from rig.history import now_ms
 
 from jobrunner.errors import OutcomeUnknownError, StoreError
 from jobrunner.producing import BatchError
@@ -11,6 +13,12 @@ from jobrunner.producing import BatchError
 from .scene import Scene
 
 pytestmark = pytest.mark.chaos
+
+PROMOTED = "from the promotion to the next outcome that the store took"
+CONFIRMED = (
+    'With durability="replicated" lost 0 is promised. Outcomes are not confirmed by the replica: a job whose outcome was '
+    "lost with the primary runs again, and is then settled a second time."
+)
 
 
 def send(scene, producer, number, *, seconds=0.01):
@@ -22,6 +30,8 @@ def send(scene, producer, number, *, seconds=0.01):
             producer.enqueue_many("chaos.work", payloads, job_ids=ids, durability="replicated")
         except (BatchError, StoreError):
             continue
+        for job_id in ids:
+            scene.history.accepted(job_id)
         return ids
 
 
@@ -34,21 +44,23 @@ def all_completed(scene, ids):
 
 @pytest.mark.parametrize("kind", ["valkey", "redis"])
 def test_confirmed_jobs_survive_the_primary_and_nobody_restarts_anything(
-    start_sentinels, start_process, tmp_path, kind
+    start_sentinels, start_process, tmp_path, figures, kind
 ):
     """Twice: the old primary comes back as the replica and is promoted in its turn."""
     setup = start_sentinels(kind)
     scene = Scene(tmp_path, setup.url, setup.primary().client(), start_process)
     workers = [scene.worker(), scene.worker()]
-    ids = []
+    ids, promoted_ms = [], []
     with scene.producer(retry_for=60) as producer:
         for _ in range(2):
             for _ in range(5):
                 ids += send(scene, producer, 40)
             old = setup.primary()
             old.kill()
+            setup.wait_for_promotion(old=old)
+            promoted_ms.append(now_ms())
             for _ in range(5):
-                ids += send_alone(scene, setup, producer, old)
+                ids += send_alone(scene, producer)
             scene.redis = setup.primary().client()
             scene.until(lambda: scene.count("wait") == 0 and not scene.leases(), what="an empty queue")
             all_completed(scene, ids)
@@ -59,17 +71,29 @@ def test_confirmed_jobs_survive_the_primary_and_nobody_restarts_anything(
         assert '"worker.store_recovered"' in worker.output()
         assert '"worker.duty_restarted"' not in worker.output()
     scene.stop()
+    figures.record(
+        title="Sentinel: the primary dies, comes back as a replica, and is promoted in its turn",
+        injected="kill -9 of the primary",
+        faults=2,
+        counts=scene.counts(),
+        recovery_s=scene.resumptions(promoted_ms),
+        recovery_of=PROMOTED,
+        promised=False,
+        none_lost_promised=True,
+        note=CONFIRMED,
+    )
 
 
-def send_alone(scene, setup, producer, old):
+def send_alone(scene, producer):
     """Jobs while there is one server only: accepted by it, and confirmed by nobody."""
-    setup.wait_for_promotion(old=old)
     ids = [f"job-{secrets.token_hex(6)}" for _ in range(40)]
     producer.enqueue_many("chaos.work", [{"number": 1}] * len(ids), job_ids=ids)
+    for job_id in ids:
+        scene.history.accepted(job_id)
     return ids
 
 
-def test_what_a_failover_loses_is_what_was_never_confirmed(start_sentinels, start_process, tmp_path):
+def test_what_a_failover_loses_is_what_was_never_confirmed(start_sentinels, start_process, tmp_path, figures):
     """The replica is cut off, the primary goes on and dies: only "replicated" could tell the producer."""
     setup = start_sentinels()
     primary, copy = setup.primary(), setup.replica()
@@ -94,11 +118,28 @@ def test_what_a_failover_loses_is_what_was_never_confirmed(start_sentinels, star
         assert there.isdisjoint(plain)
         assert producer.enqueue("chaos.work", payload, job_id="in-doubt").created
     scene.burst()
+    ended = scene.dump().states
+    figures.record(
+        title="Sentinel: the replica is cut off, and promoted when the primary dies",
+        injected="a replica without the last writes is promoted",
+        faults=1,
+        counts=Counts(
+            jobs=len(safe) + len(plain) + 1,
+            lost=sum(ended.get(job_id) != ("completed",) for job_id in [*safe, *plain, "in-doubt"]),
+            duplicates=0,
+            reruns=0,
+        ),
+        promised=False,
+        note=f'{len(plain)} jobs were enqueued without durability="replicated" after the cut, and are all that is lost; '
+        f"of the {len(safe)} that were confirmed none is. The one that was answered by unknown was sent again.",
+    )
     all_completed(scene, [*safe, "in-doubt"])
 
 
 @pytest.mark.cluster
-def test_cluster_replica_takes_over_and_nobody_restarts_anything(start_cluster, start_process, tmp_path):
+def test_cluster_replica_takes_over_and_nobody_restarts_anything(
+    start_cluster, start_process, tmp_path, figures
+):
     """As with Sentinels, for the queues of one node; those of the others do not notice."""
     cluster = start_cluster(replicas=1)
     client = redis.RedisCluster(host="127.0.0.1", port=cluster.nodes[1].port)
@@ -111,6 +152,9 @@ def test_cluster_replica_takes_over_and_nobody_restarts_anything(start_cluster, 
         old.kill()
         later = [f"job-{secrets.token_hex(6)}" for _ in range(40)]
         producer.enqueue_many("chaos.work", [{"number": 1}] * len(later), job_ids=later)
+        for job_id in later:
+            scene.history.accepted(job_id)
+        back_ms = now_ms()
     assert cluster.owner(slot) is not old
     live = next(node for node in cluster.primaries() if node is not old)
     scene.redis = redis.RedisCluster(host="127.0.0.1", port=live.port)
@@ -120,3 +164,14 @@ def test_cluster_replica_takes_over_and_nobody_restarts_anything(start_cluster, 
         assert worker.alive
         assert '"worker.duty_restarted"' not in worker.output()
     scene.stop()
+    figures.record(
+        title="Cluster: the node of the queue dies, and its replica takes over",
+        injected="kill -9 of the primary",
+        faults=1,
+        counts=scene.counts(),
+        recovery_s=scene.resumptions([back_ms]),
+        recovery_of="from the first answer after the promotion to the next outcome that the store took",
+        promised=False,
+        none_lost_promised=True,
+        note=CONFIRMED,
+    )

@@ -6,6 +6,8 @@ import random
 import pytest
 from rig.faults import Answer, DelayReply, DropReply, DropRequest, Reset, named
 from rig.faults import script as calls_of
+from rig.figures import Counts
+from rig.history import now_ms
 
 from jobrunner.producing import BatchError
 from jobrunner.store import calls
@@ -16,6 +18,8 @@ from jobrunner.store.scripts import SCRIPT_KEYS, script
 from .flow import Flow
 
 SHAS = {name: script(name).sha for name in SCRIPT_KEYS}
+LATER = [4, 6, 7, 10, 13, 16, 20]
+STEPS = "Two of five jobs ask for a retry, one of five does three steps, each of them once."
 SCRIPTS = ["enqueue", "exchange", "extend", "recover", "note"]
 LOSSES = pytest.mark.parametrize(
     "fault", [DropReply(), DropRequest(), Reset()], ids=["reply lost", "request lost", "reset"]
@@ -42,7 +46,7 @@ def is_script(command):
 
 
 @LOSSES
-def test_every_seventh_command_goes_wrong_and_nothing_is_lost_or_doubled(scene, start_proxy, fault):
+def test_every_seventh_command_goes_wrong_and_nothing_is_lost_or_doubled(scene, start_proxy, fault, figures):
     """Exchanges, enqueues, renewals and notes are hit in turn, since seven divides none of their rhythms."""
     proxy = start_proxy(scene.url)
     flow = Flow(scene, proxy.url)
@@ -50,14 +54,20 @@ def test_every_seventh_command_goes_wrong_and_nothing_is_lost_or_doubled(scene, 
     flow.enqueue(10, singly=True)
     flow.enqueue(140)
     rule.wait(hits=5)
-    flow.end()
+    flow.end(
+        figures,
+        title="Every seventh command to Redis goes wrong",
+        injected="the reply lost, the request lost, or the connection reset",
+        faults_ms=rule.times_ms,
+        note=STEPS,
+    )
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("name", SCRIPTS)
-@pytest.mark.parametrize("k", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 8, *(pytest.param(k, marks=pytest.mark.slow) for k in LATER)])
 @LOSSES
-def test_each_script_can_go_wrong_at_its_kth_call(make_scene, start_proxy, fault, k, name):
+def test_each_script_can_go_wrong_at_its_kth_call(make_scene, start_proxy, fault, k, name, figures):
     """The sweep: every script, at its first calls, in every way."""
     scene, _ = make_scene(lease=1.0)
     proxy = start_proxy(scene.url)
@@ -66,7 +76,13 @@ def test_each_script_can_go_wrong_at_its_kth_call(make_scene, start_proxy, fault
     flow.enqueue(10, singly=True)
     flow.enqueue_until(rule)
     flow.enqueue(5)
-    flow.end()
+    flow.end(
+        figures,
+        title="Each script goes wrong once, at its k-th call",
+        injected="the reply lost, the request lost, or the connection reset",
+        faults_ms=rule.times_ms,
+        note=STEPS,
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +94,7 @@ def test_each_script_can_go_wrong_at_its_kth_call(make_scene, start_proxy, fault
         for error in ERRORS
     ],
 )
-def test_answer_that_is_an_error_ends_nothing_and_charges_nobody(make_scene, start_proxy, error):
+def test_answer_that_is_an_error_ends_nothing_and_charges_nobody(make_scene, start_proxy, error, figures):
     """Each word of refusal, for each script and for other commands of a worker: it tries again by itself."""
     scene, _ = make_scene(lease=1.0)
     proxy = start_proxy(scene.url)
@@ -88,12 +104,18 @@ def test_answer_that_is_an_error_ends_nothing_and_charges_nobody(make_scene, sta
     flow.enqueue(10, singly=True)
     flow.enqueue_until(*rules)
     flow.enqueue(5)
-    flow.end()
+    flow.end(
+        figures,
+        title="Redis refuses a call of each script, and other commands",
+        injected=f"an error in the answer's place, each of {len(ERRORS)} words of refusal",
+        faults_ms=[time_ms for rule in rules for time_ms in rule.times_ms],
+        note=STEPS,
+    )
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("error", ERRORS, ids=lambda text: text.split()[0])
-def test_store_that_refuses_every_third_command_is_only_slow(make_scene, start_proxy, error):
+def test_store_that_refuses_every_third_command_is_only_slow(make_scene, start_proxy, error, figures):
     """Refusals that go on, also at connecting and greeting, until the store is well again."""
     scene, _ = make_scene(lease=1.0)
     proxy = start_proxy(scene.url)
@@ -101,15 +123,25 @@ def test_store_that_refuses_every_third_command_is_only_slow(make_scene, start_p
     rule = proxy.every(3, Answer(error))
     scene.enqueue(40, seconds=0.002)
     rule.wait(hits=4)
+    refused = rule.hits
     proxy.heal()
+    healed_ms = now_ms()
     flow.enqueue(10)
     scene.until_ended(50)
+    figures.record(
+        title="Redis refuses every third command for a while",
+        injected=f"an error in the answer's place, each of {len(ERRORS)} words of refusal",
+        faults=refused,
+        counts=scene.counts(),
+        recovery_s=scene.resumptions([healed_ms]),
+        recovery_of="from the last refusal to the next outcome that the store took",
+    )
     scene.judge()
     assert flow.worker.alive
 
 
 @pytest.mark.chaos
-def test_reply_that_comes_too_late_is_asked_for_again(scene, start_proxy):
+def test_reply_that_comes_too_late_is_asked_for_again(scene, start_proxy, figures):
     """Past the deadline the answer counts as lost; its connection is closed, so it cannot answer the next call."""
     proxy = start_proxy(scene.url)
     flow = Flow(scene, proxy.url)
@@ -117,12 +149,18 @@ def test_reply_that_comes_too_late_is_asked_for_again(scene, start_proxy):
     proxy.at(4, DelayReply(12.0), only=calls_of(SHAS["exchange"]))
     flow.enqueue(40)
     struck.wait()
-    flow.end()
+    flow.end(
+        figures,
+        title="A reply comes after its deadline",
+        injected="a reply that is held back for 12 s",
+        faults_ms=struck.times_ms,
+        note="Most of the recovery is the deadline itself. " + STEPS,
+    )
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("seconds", [3.0, 20.0])
-def test_black_hole_ends_with_work_going_on(make_scene, start_proxy, seconds):
+@pytest.mark.parametrize("seconds", [3.0, 20.0, pytest.param(60.0, marks=pytest.mark.slow)])
+def test_black_hole_ends_with_work_going_on(make_scene, start_proxy, seconds, figures):
     """Packets vanish without a word for several leases, on every connection; afterwards all is as before."""
     scene, _ = make_scene(lease=1.0)
     proxy = start_proxy(scene.url)
@@ -134,12 +172,21 @@ def test_black_hole_ends_with_work_going_on(make_scene, start_proxy, seconds):
     with pytest.raises(BatchError), scene.producer(url=proxy.url, retry_for=seconds) as producer:
         producer.enqueue_many("chaos.work", [{"number": 0}])
     proxy.heal()
+    healed_ms = now_ms()
     flow.enqueue(20)
-    flow.end()
+    flow.end(
+        figures,
+        title="Packets vanish on every connection",
+        injected="a black hole of 3 s, of 20 s, and in the long version of 60 s",
+        faults_ms=[healed_ms],
+        since="from the end of the fault",
+        note=STEPS,
+    )
+    assert max(scene.resumptions([healed_ms])) <= 15.0
 
 
 @pytest.mark.chaos
-def test_cancelled_calls_never_take_each_others_answers(scene, start_proxy):
+def test_cancelled_calls_never_take_each_others_answers(scene, start_proxy, figures):
     """A caller that gives up half-way must not leave its answer to the next one."""
     proxy = start_proxy(scene.url)
     rule = proxy.every(2, DelayReply(0.02))
@@ -163,6 +210,14 @@ def test_cancelled_calls_never_take_each_others_answers(scene, start_proxy):
         return answers
 
     answers = asyncio.run(main())
+    mixed = sum(answer != f"call {number}".encode() for number, answer in answers)
+    figures.record(
+        title="Callers give up half-way",
+        injected="600 calls in flight on delayed replies, half of them cancelled",
+        faults=600 - len(answers),
+        counts=Counts(jobs=0, lost=0, duplicates=0, reruns=0),
+        note=f"No jobs: {len(answers)} calls were answered, {mixed} with the answer of another call.",
+    )
 
     assert len(answers) > 200
     assert all(answer == f"call {number}".encode() for number, answer in answers)

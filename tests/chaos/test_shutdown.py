@@ -7,6 +7,8 @@ import time
 import pytest
 from rig.servers import ServerOptions
 
+TO_THE_END = "from the signal to the end of the process"
+
 
 def loaded(scene, *words, jobs=40, seconds=30.0):
     """A worker under load: five jobs run, the others wait."""
@@ -29,7 +31,7 @@ def uncharged(scene, jobs):
 @pytest.mark.parametrize(
     "signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGINT], [signal.SIGQUIT], [signal.SIGHUP]]
 )
-def test_worker_that_is_stopped_gives_back_what_does_not_end(scene, signals):
+def test_worker_that_is_stopped_gives_back_what_does_not_end(scene, signals, figures):
     """A deploy must neither lose nor charge; more of the same signal changes nothing."""
     worker = loaded(scene, "--grace", "0.5")
     begun = time.monotonic()
@@ -40,24 +42,44 @@ def test_worker_that_is_stopped_gives_back_what_does_not_end(scene, signals):
     assert worker.wait() == 0
     took = time.monotonic() - begun
 
+    figures.record(
+        title="A worker under load is told to stop",
+        injected="SIGTERM once, SIGTERM three times, SIGINT, SIGQUIT, SIGHUP",
+        faults=1,
+        counts=scene.counts(drained=False),
+        recovery_s=[took],
+        recovery_of=TO_THE_END,
+        note="A grace of 0.5 s. What did not end waits again, and nothing is charged.",
+    )
     uncharged(scene, 40)
     assert '"worker.stopped"' in worker.output()
     assert took < 0.5 + 2 + 3, "the grace, two seconds, and what a loaded machine needs"
 
 
-def test_jobs_that_end_within_the_grace_are_settled(scene):
+def test_jobs_that_end_within_the_grace_are_settled(scene, figures):
     """What runs is let finish; what had not started is given back."""
     worker = loaded(scene, "--grace", "20", seconds=1.0)
 
+    begun = time.monotonic()
     worker.terminate()
     assert worker.wait() == 0
+    took = time.monotonic() - begun
 
+    figures.record(
+        title="A worker is told to stop, and its jobs end within the grace",
+        injected="SIGTERM",
+        faults=1,
+        counts=scene.counts(drained=False),
+        recovery_s=[took],
+        recovery_of=TO_THE_END,
+        note="What ran was settled, what had not begun waits again.",
+    )
     assert scene.states()["completed"] >= 5
     assert scene.states()["active"] == 0
     scene.judge(drained=False)
 
 
-def test_quiet_worker_takes_no_more_jobs_and_lives_on(scene):
+def test_quiet_worker_takes_no_more_jobs_and_lives_on(scene, figures):
     """SIGUSR1 before a deploy: the worker drains by itself, and SIGTERM comes later."""
     worker = loaded(scene, seconds=0.5)
     worker.signal(signal.SIGUSR1)
@@ -69,11 +91,18 @@ def test_quiet_worker_takes_no_more_jobs_and_lives_on(scene):
     assert scene.states()["waiting"] == waiting > 0
     worker.terminate()
     assert worker.wait() == 0
+    figures.record(
+        title="A worker is told to take no more jobs",
+        injected="SIGUSR1, and SIGTERM later",
+        faults=1,
+        counts=scene.counts(drained=False),
+        note="What ran was settled; nothing more was taken.",
+    )
 
 
 @pytest.mark.chaos
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
-def test_worker_as_process_1_obeys_term(scene):
+def test_worker_as_process_1_obeys_term(scene, figures):
     """In a container nobody else takes the signal, and the kernel gives process 1 no default."""
     scene.enqueue(5, seconds=30)
     wrap = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"]
@@ -87,30 +116,53 @@ def test_worker_as_process_1_obeys_term(scene):
     ).stdout.split()
     subprocess.run(["kill", "-TERM", *children], check=True)
 
+    begun = time.monotonic()
     worker.wait()
+    figures.record(
+        title="A worker that is process 1 is told to stop",
+        injected="SIGTERM in a namespace of processes of its own",
+        faults=1,
+        counts=scene.counts(drained=False),
+        recovery_s=[time.monotonic() - begun],
+        recovery_of=TO_THE_END,
+        note="A grace of 0.3 s.",
+    )
     uncharged(scene, 5)
 
 
 @pytest.mark.chaos
-def test_worker_that_is_stopped_at_any_moment_loses_nothing(scene):
-    """Twelve stops under load, at moments that differ: while it reserves, runs and settles."""
-    scene.enqueue(2000, seconds=0.002)
-    for round_ in range(12):
+@pytest.mark.parametrize("rounds", [12, pytest.param(60, marks=pytest.mark.slow)])
+def test_worker_that_is_stopped_at_any_moment_loses_nothing(scene, figures, rounds):
+    """Under load, at moments that differ: while it reserves, runs and settles."""
+    jobs, times = 170 * rounds, []
+    scene.enqueue(jobs, seconds=0.002)
+    for round_ in range(rounds):
         worker = scene.worker("--grace", "2")
-        time.sleep(0.05 * round_)
+        time.sleep(0.05 * (round_ % 12))
+        begun = time.monotonic()
         worker.terminate()
         assert worker.wait() == 0
+        times.append(time.monotonic() - begun)
         assert scene.count("lease") == 0
     scene.worker()
-    scene.until_ended(2000)
+    scene.until_ended(jobs)
     scene.stop()
+    figures.record(
+        title="Workers are told to stop at any moment",
+        injected="SIGTERM under load, from 0 to 0.55 s after the start",
+        faults=rounds,
+        counts=scene.counts(),
+        recovery_s=times,
+        recovery_of=TO_THE_END,
+        note="A run that is given back is none that runs again: its handler was told to stop.",
+    )
     scene.judge()
-    scene.settled_once(2000)
+    scene.settled_once(jobs)
 
 
 @pytest.mark.parametrize("away", ["frozen", "dead"])
 @pytest.mark.chaos
-def test_worker_whose_store_is_away_ends_in_time_all_the_same(make_scene, away):
+def test_worker_whose_store_is_away_ends_in_time_all_the_same(make_scene, away, figures):
     """An orchestrator kills what does not end; nobody can be told anything now, and the leases see to the rest."""
     scene, server = make_scene(options=ServerOptions(appendonly="always"))
     worker = loaded(scene, "--grace", "1", jobs=5)
@@ -133,6 +185,15 @@ def test_worker_whose_store_is_away_ends_in_time_all_the_same(make_scene, away):
         scene.redis = server.client()
     scene.worker()
     scene.until(lambda: scene.count("active") == 5, what="the jobs in other hands")
+    figures.record(
+        title="A worker is told to stop while Redis is away",
+        injected="Redis frozen, or killed; then SIGTERM to the worker",
+        faults=2,
+        counts=scene.counts(drained=False),
+        recovery_s=[took],
+        recovery_of=TO_THE_END,
+        note="A grace of 1 s. The jobs were taken over by another worker when Redis was back.",
+    )
     for counts in scene.redis.hvals("jr:{chaos.work}:attempts"):
         runs, unspent, crashes = map(int, counts.split())
         assert runs - unspent - crashes == 0, "an attempt was charged"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from rig.history import now_ms
 from rig.resp import Command
 
 
@@ -80,14 +81,19 @@ class Rule:
         self._step = step
         self._only = only
         self._matched = 0
-        self._hits = 0
+        self._times_ms: list[int] = []
         self._hit = threading.Condition()
 
     @property
     def hits(self) -> int:
         """How many times the fault took place."""
+        return len(self.times_ms)
+
+    @property
+    def times_ms(self) -> list[int]:
+        """When each of them took place, by the clock of the history."""
         with self._hit:
-            return self._hits
+            return list(self._times_ms)
 
     def count(self, command: Command) -> bool:
         """Count a command; True if it is one that this rule strikes. Only the proxy calls this, under its lock."""
@@ -100,7 +106,7 @@ class Rule:
     def announce(self) -> None:
         """Say that the fault took place: let those who wait go on."""
         with self._hit:
-            self._hits += 1
+            self._times_ms.append(now_ms())
             self._hit.notify_all()
 
     def wait(self, *, hits: int = 1, timeout_s: float = 20.0) -> None:
@@ -114,7 +120,7 @@ class Rule:
             TimeoutError: it did not.
         """
         with self._hit:
-            if not self._hit.wait_for(lambda: self._hits >= hits, timeout_s):
+            if not self._hit.wait_for(lambda: len(self._times_ms) >= hits, timeout_s):
                 raise TimeoutError(
-                    f"{self.fault!r} took place {self._hits} times, not {hits}, in {timeout_s} s"
+                    f"{self.fault!r} took place {len(self._times_ms)} times, not {hits}, in {timeout_s} s"
                 )

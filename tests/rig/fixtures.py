@@ -15,8 +15,9 @@ from rig.backends import BACKENDS, Backend, BackendName, ClusterBackend, FakeBac
 from rig.bull import Bull, MissingError, install
 from rig.processes import Process
 from rig.proxy import FaultProxy
+from rig.sentinels import SentinelSetup
 from rig.servers import KINDS, Kind, Server, ServerMissingError, ServerOptions, find_binary, missing_servers
-from rig.topologies import Cluster, SentinelSetup
+from rig.topologies import Cluster
 
 
 class StartServer(Protocol):

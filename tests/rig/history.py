@@ -74,6 +74,12 @@ class Settled(_Event, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+class Recovered(_Event, frozen=True, kw_only=True):
+    """A worker found that the job's lease had run out, and the store took it back."""
+
+    job_id: str
+
+
 class Harmed(_Event, frozen=True, kw_only=True):
     """A test killed, froze or cut off a worker that held leases.
 
@@ -87,7 +93,7 @@ class Harmed(_Event, frozen=True, kw_only=True):
     since_ms: int
 
 
-Event = Accepted | Unknown | Leased | Started | Ended | Settled | Harmed
+Event = Accepted | Unknown | Leased | Started | Ended | Settled | Recovered | Harmed
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
@@ -155,6 +161,10 @@ class History:
     def settled(self, job_id: str, *, nonce: str, outcome: Outcome, verdict: Verdict) -> None:
         """The store accepted or refused an outcome."""
         self.write(Settled(at_ms=now_ms(), job_id=job_id, nonce=nonce, outcome=outcome, verdict=verdict))
+
+    def recovered(self, job_id: str) -> None:
+        """The store took back a lease that had run out."""
+        self.write(Recovered(at_ms=now_ms(), job_id=job_id))
 
     def harmed(self, worker: str, *, harm: Harm, leased: Mapping[str, str], since_ms: int) -> None:
         """A worker was killed, frozen or cut off at some time since `since_ms`.

@@ -6,7 +6,7 @@ from typing import Self
 
 import msgspec
 
-from rig.history import Accepted, Ended, Event, Harmed, Leased, Settled, Started, Unknown
+from rig.history import Accepted, Ended, Event, Harmed, Leased, Recovered, Settled, Started, Unknown
 
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 LIVE = frozenset({"waiting", "delayed", "active", "parked"})
@@ -51,6 +51,7 @@ class Record:
         self.settles: dict[str, list[Settled]] = defaultdict(list)
         self.lease_ends_ms: dict[tuple[str, str], int] = {}
         self.harms: dict[str, list[Harmed]] = defaultdict(list)
+        self.recovered_ms: dict[str, list[int]] = defaultdict(list)
         for event in events:
             self._add(event)
         self.unknown -= self.accepted
@@ -72,6 +73,8 @@ class Record:
                 self.endings[event.job_id][event.nonce] = event
             case Settled():
                 self.settles[event.job_id].append(event)
+            case Recovered():
+                self.recovered_ms[event.job_id].append(event.at_ms)
             case Harmed():
                 for job_id in event.leased:
                     self.harms[job_id].append(event)

@@ -13,6 +13,7 @@ from rig.history import (
     History,
     HistoryError,
     Leased,
+    Recovered,
     Settled,
     Started,
     Unknown,
@@ -42,13 +43,14 @@ def test_every_event_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         history.started("a", run=1, nonce="n", worker="w")
         history.ended("a", nonce="n", outcome="completed", result='{"ok": "\u00fc\\n"}')
         history.settled("a", nonce="n", outcome="completed", verdict="accepted")
+        history.recovered("a")
         history.harmed("w", harm="frozen", leased={"a": "n"}, since_ms=now_ms())
 
     events = read_history(tmp_path)
 
     kinds = [type(event) for event in events]
-    assert kinds == [Accepted, Unknown, Leased, Started, Ended, Settled, Harmed]
-    ended, harmed = events[4], events[6]
+    assert kinds == [Accepted, Unknown, Leased, Started, Ended, Settled, Recovered, Harmed]
+    ended, harmed = events[4], events[7]
     assert isinstance(ended, Ended)
     assert ended.result == '{"ok": "\u00fc\\n"}'
     assert isinstance(harmed, Harmed)

@@ -38,11 +38,15 @@ class Witness:
 
     def __init__(self):
         self.events = []
+        self.also = None
+        """Called with each event, where it was told."""
         self._waiting = []
 
     @hookimpl
     def jobrunner_event(self, event):
         self.events.append(event)
+        if self.also is not None:
+            self.also(event)
         for news in self._waiting:
             news.set()
 

@@ -167,6 +167,38 @@ async def test_cancelled_thread_sees_the_reason_and_may_still_finish(at_work, on
         assert await handle.result(timeout=20) == "enough"
 
 
+@pytest.mark.parametrize("how", ["cancel", "lost"])
+async def test_job_that_is_stopped_before_its_handler_begins_frees_its_slot(at_work, one_queue, how):
+    """A frozen worker that comes back starts what it reserved and learns at once that the lease is gone.
+
+    A task that is cancelled before its first step never runs: nothing of it would ever say that it ended.
+    """
+    began = []
+
+    async def handler(job):
+        began.append(job.id)
+        return job.payload.number
+
+    async with at_work(one_queue(handler, concurrency=1)) as running:
+        (consumer,) = running.worker.consumers
+
+        def stop_the_first(event):
+            if isinstance(event, JobStarted) and len(running.witness.of(JobStarted)) == 1:
+                words = ("enough",) if how == "cancel" else ()
+                loop = asyncio.get_running_loop()
+                loop.call_soon(getattr(consumer, how), consumer.held[event.job_id], *words)
+
+        running.witness.also = stop_the_first
+        first = await running.enqueue()
+        second = await running.enqueue(number=2)
+
+        assert await second.result(timeout=20) == 2
+        assert running.witness.of(WorkerHandlerAbandoned) == []
+        assert consumer.abandoned == 0
+        assert began[-1] == second.id
+        assert how != "cancel" or await running.state(first) == "cancelled"
+
+
 async def test_handler_that_ignores_its_end_is_left_behind_and_its_slot_used_again(
     at_work, one_queue, impatient
 ):

@@ -7,6 +7,7 @@ answer was lost is sent again as it was, so nothing is reserved or settled twice
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -366,7 +367,11 @@ class Consumer:
         if attempt.stop is not None or attempt.over:
             return
         attempt.request_stop(stop, reason)
-        if attempt in self.running:
+        if attempt not in self.running:
+            return
+        if _never_begins(attempt.task):
+            self._finish(attempt)
+        else:
             wait = STOP_WAIT_S * 2 if self.queue.executor != "async" else STOP_WAIT_S
             asyncio.get_running_loop().call_later(wait, self._leave_behind, attempt)
 
@@ -375,6 +380,10 @@ class Consumer:
         if attempt.over:
             return
         self._left(attempt)
+        self._finish(attempt)
+
+    def _finish(self, attempt: Attempt) -> None:
+        """End an attempt in its handler's place, as what it was stopped for."""
         self._over(attempt)
         self._ended_running(attempt, ended_by(attempt, asyncio.CancelledError()))
 
@@ -397,3 +406,11 @@ class Consumer:
 
     def _came_back(self, _: Attempt) -> None:
         self.abandoned -= 1
+
+
+def _never_begins(task: asyncio.Task[None] | None) -> bool:
+    """Whether a task was cancelled before its first step: nothing of it runs then, not even what it does at its end."""
+    if task is None or not task.cancelling():
+        return False
+    inside = task.get_coro()
+    return inspect.iscoroutine(inside) and inspect.getcoroutinestate(inside) == inspect.CORO_CREATED

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from jobrunner.backoff import reconnect_delay
 from jobrunner.clock import Clock
-from jobrunner.errors import StoreError, StoreRefusedError
+from jobrunner.errors import OutcomeUnknownError, StoreError, StoreRefusedError, StoreUnavailableError
 from jobrunner.events import WorkerStoreLost, WorkerStoreRecovered
 from jobrunner.observers import Observers
 
 REFUSED_WAIT_S = 5.0
 """Seconds between tries of a server that does not let us in: somebody may be changing a password."""
+
+AT_LEAST_S = 0.25
+"""Seconds that a loop waits though another one found the store: in a cluster its own node may still be away."""
 
 
 class Health:
@@ -26,6 +30,7 @@ class Health:
         self._observers = observers
         self._clock = clock
         self._lost_since: float | None = None
+        self._found = asyncio.Event()
         self.last_success = clock.monotonic()
 
     @property
@@ -39,6 +44,7 @@ class Health:
         if self._lost_since is not None:
             outage_ms = int((now - self._lost_since) * 1000)
             self._lost_since = None
+            self._found.set()
             self._observers.tell(
                 WorkerStoreRecovered(
                     timestamp=self._observers.now(), worker_id=self._worker_id, duty=duty, outage_ms=outage_ms
@@ -46,9 +52,13 @@ class Health:
             )
 
     async def failed(self, duty: str, error: StoreError, failures: int) -> None:
-        """Note that a call failed, and wait before the next try: longer each time, up to 5 s."""
+        """Note that a call failed, and wait before the next try: longer each time, up to 5 s.
+
+        Where the store was away, the wait is over as soon as another loop finds it again, but lasts `AT_LEAST_S`.
+        """
         if self._lost_since is None:
             self._lost_since = self._clock.monotonic()
+            self._found.clear()
             self._observers.tell(
                 WorkerStoreLost(
                     timestamp=self._observers.now(),
@@ -59,4 +69,10 @@ class Health:
                 )
             )
         wait = REFUSED_WAIT_S if isinstance(error, StoreRefusedError) else reconnect_delay(failures)
-        await asyncio.sleep(wait)
+        if not isinstance(error, (StoreUnavailableError, OutcomeUnknownError)):
+            await asyncio.sleep(wait)
+            return
+        await asyncio.sleep(min(wait, AT_LEAST_S))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, wait - AT_LEAST_S)):
+                await self._found.wait()

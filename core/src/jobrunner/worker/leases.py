@@ -27,7 +27,7 @@ BLOCKED_S = 1.0
 """Seconds without a tick after which the loop counts as blocked."""
 
 STALL_LEASES = 20
-"""Leases without a tick after which this worker is given up: its jobs are let go."""
+"""Leases without a sign of life from the loop after which this worker is given up: its jobs are let go."""
 
 BATCH = 500
 
@@ -120,7 +120,8 @@ class Leases:
             store.close()
 
     def _renew(self, consumer: Consumer, store: SyncStore) -> None:
-        held = [attempt for attempt in list(consumer.held.values()) if self._is_ours(consumer, attempt)]
+        alive = time.monotonic() - self._moved() < STALL_LEASES * consumer.queue.lease
+        held = [attempt for attempt in list(consumer.held.values()) if alive and self._is_ours(attempt)]
         keys, lease_ms = store.keys(consumer.queue.name), int(consumer.queue.lease * 1000)
         for start in range(0, len(held), BATCH):
             part = held[start : start + BATCH]
@@ -144,14 +145,20 @@ class Leases:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(function, *args)
 
-    def _is_ours(self, consumer: Consumer, attempt: Attempt) -> bool:
-        """Whether a lease is to be renewed."""
+    def _moved(self) -> float:
+        """When the loop last showed life: it ticked, or a handler on it came to its end.
+
+        Handlers that block it one after the other leave it no time to tick, each of them within bounds.
+        """
+        ends = (attempt.ended_at for one in self._consumers for attempt in list(one.held.values()))
+        return max(self._ticked, max(ends, default=0.0))
+
+    def _is_ours(self, attempt: Attempt) -> bool:
+        """Whether a lease is to be renewed, as far as the attempt tells."""
         now = time.monotonic()
         if attempt.stop is Stop.LEASE_LOST:
             return False
-        if attempt.deadline and not attempt.over and now > attempt.deadline + 2 * STOP_WAIT_S:
-            return False
-        return now - self._ticked < STALL_LEASES * consumer.queue.lease
+        return not attempt.deadline or attempt.over or now <= attempt.deadline + 2 * STOP_WAIT_S
 
     def _failed(self, error: Exception) -> WorkerDutyRestarted:
         return WorkerDutyRestarted(
