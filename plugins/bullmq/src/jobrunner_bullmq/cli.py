@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from jobrunner.cli.output import counted, json_option
+from jobrunner.cli.output import json_option
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.cli.seconds import Seconds
 from jobrunner.names import check_tenant
 from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_sync_store
 from jobrunner.sync_client import SyncClient
+from jobrunner.wording import counted
 from jobrunner_bullmq.drafts import Maker
 from jobrunner_bullmq.move import Mover, Tally, Target
 from jobrunner_bullmq.report import print_problems, print_report, report

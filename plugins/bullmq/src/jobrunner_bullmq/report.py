@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import msgspec
 
-from jobrunner.cli.output import counted, print_json, print_table
+from jobrunner.cli.output import print_json, print_table
+from jobrunner.wording import counted
 from jobrunner_bullmq.drafts import Problem
 from jobrunner_bullmq.move import Tally
 from jobrunner_bullmq.source import Counts, Standing
