@@ -115,7 +115,8 @@ def test_killed_workers_of_jobs_that_take_no_time_lose_none(make_scene, figures,
         counts=scene.counts(),
         recovery_s=scene.taken_back(),
         recovery_of=TAKEN_BACK,
-        note="Leases of 1 s. Handlers that had returned run again where the kill came before their outcome was sent.",
+        note="Leases of 1 s. Handlers that had returned run again where the kill came before their outcome was sent. "
+        + ALL_DIE,
     )
     scene.judge()
     scene.settled_once(len(ids))
