@@ -230,3 +230,50 @@ def test_all_installed_plugins_are_listed_by_name(install):
     names = [found.name for found in installed()]
     assert [name for name in names if name in ("ant", "zebra")] == ["ant", "zebra"]
     assert "jr_test_ant" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import sys\nsys.exit('please install pillow')", "it ended the program: please install pillow"),
+        ("raise SystemExit(3)", "it ended the program: 3"),
+    ],
+)
+def test_plugin_that_ends_the_program_is_blamed_and_ends_nothing(install, source, said):
+    """A script that is not fit to be imported ended the worker, and even `plugins list`, without a word."""
+    install("good", GOOD)
+    install("bad", source)
+    loaded = load(None, {}, strict=False)
+    assert "good.send" in loaded.queues
+    assert str(loaded.failures["bad"]) == f"plugin bad (dist-bad 1.0) cannot be imported: {said}"
+    with pytest.raises(PluginError, match="dist-bad"):
+        load(["bad"], {})
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("async def jobrunner_queues(): return []", "jobrunner_queues must be a plain `def`"),
+        ("async def jobrunner_event(event): ...", "jobrunner_event must be a plain `def`"),
+        ("async def jobrunner_resources():\n    yield {}", "jobrunner_resources needs @asynccontextmanager"),
+        ("def jobrunner_queues(): [1]", "jobrunner_queues returned None; it must return a list of queues"),
+    ],
+)
+def test_hook_that_gives_nothing_to_work_with_is_told(install, source, said):
+    """A coroutine that nobody awaits, or a `return` that was forgotten, would leave a plugin without its queues."""
+    install("bad", f"from jobrunner import hookimpl\n@hookimpl\n{source}")
+    with pytest.raises(PluginError) as caught:
+        load(["bad"], {})
+    assert said in str(caught.value)
+
+
+def test_file_that_is_at_odds_with_the_others_does_not_take_them_down(tmp_path):
+    """It is asked for by its path, and known by its name."""
+    good, shadow = tmp_path / "good.py", tmp_path / "shadow.py"
+    good.write_text(textwrap.dedent(GOOD).replace("QUEUE", "good.send"))
+    shadow.write_text(
+        textwrap.dedent(GOOD).replace('"QUEUE", Letter, send', '"a.b", Letter, send, route="enqueue/x"')
+    )
+    loaded = load([str(good), str(shadow)], {}, strict=False)
+    assert list(loaded.queues) == ["good.send"]
+    assert "shadows an attribute" in str(loaded.failures[str(shadow)])

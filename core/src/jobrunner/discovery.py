@@ -106,6 +106,8 @@ def load_module(found: Found) -> ModuleType | object:
         loaded: object = importlib.import_module(module)
         for part in attribute.split(".") if attribute else ():
             loaded = getattr(loaded, part)
+    except SystemExit as error:  # a script, or one that misses something: no reason for us to end
+        raise PluginError(f"{found.blame} cannot be imported: it ended the program: {error.code}") from error
     except Exception as error:
         raise PluginError(f"{found.blame} cannot be imported: {type(error).__name__}: {error}") from error
     else:

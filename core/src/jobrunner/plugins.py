@@ -112,6 +112,10 @@ class Plugin:
     def _queues(self) -> dict[str, Queue]:
         answer = self.call("jobrunner_queues", settings=self.settings)
         if answer is None:
+            if "jobrunner_queues" in self._hooks:
+                raise PluginError(
+                    f"{self.found.blame}: jobrunner_queues returned None; it must return a list of queues"
+                )
             return {}
         try:
             queues = list(answer)  # type: ignore[call-overload]  # checked right here; a generator raises now, not later
@@ -262,14 +266,17 @@ def load(names: Sequence[str] | None, environ: Mapping[str, str], *, strict: boo
             one = found or find(name)
             if one.name in plugins:
                 raise PluginError(f"two of the plugins asked for are named {one.name!r}; rename one")
-            plugins[one.name] = from_object(load_module(one), one, environ)
+            plugin = from_object(load_module(one), one, environ)
             if not strict:
-                Plugins(plugins.values())  # one that is at odds with those before it is the one that failed
+                Plugins(
+                    [*plugins.values(), plugin]
+                )  # one at odds with those before it is the one that failed
         except (PluginError, SettingsError) as error:
             if strict:
                 raise
             failures[name] = error
-            plugins.pop(name, None)
+        else:
+            plugins[one.name] = plugin
     return Plugins(plugins.values(), failures, keyring=keyring)
 
 
@@ -304,6 +311,10 @@ def _implementations(module: object, found: Found) -> dict[str, Callable[..., ob
                 )
             if impl.wrapper or impl.hookwrapper:
                 raise PluginError(f"{found.blame}: {caller.name}: hook wrappers are not used here")
+            if inspect.isasyncgenfunction(impl.function):
+                raise PluginError(f"{found.blame}: {caller.name} needs @asynccontextmanager under @hookimpl")
+            if inspect.iscoroutinefunction(impl.function):
+                raise PluginError(f"{found.blame}: {caller.name} must be a plain `def`: nobody awaits a hook")
             hooks[caller.name] = impl.function
     for name in dir(module):
         if name.startswith(PREFIX) and name not in hooks and inspect.isfunction(getattr(module, name, None)):

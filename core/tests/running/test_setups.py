@@ -16,6 +16,8 @@ from jobrunner.errors import (
     SettingsError,
     StoreRefusedError,
 )
+from jobrunner.explanation import explain
+from jobrunner.pulse import look
 from jobrunner.store import calls, permissions
 from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_store, open_sync_store
@@ -224,6 +226,24 @@ def test_users_are_kept_from_everything_else(users):
                 for command in ("HGET jr:{errand}:steps a", "HGET jr:{!fleet}:workers a", "INFO"):
                     with pytest.raises(redis.exceptions.NoPermissionError):
                         client.execute_command(*command.split())
+
+
+async def test_operator_may_ask_why_a_job_stands_where_it_stands(users, bed_at):
+    """Whoever is on call has no other user; a job that is held, delayed, in line or gone each takes other commands."""
+    root, people = bed_at(users.server.url, errands()), bed_at(users.url("operator"), errands())
+    await root.admin.pause("errand", "t1")
+    held = [await root.client.enqueue("errand", Errand()) for _ in range(2)]
+    await root.burst()
+    later = await root.client.enqueue("errand", Errand(tenant_id="t2"), delay=600)
+    line = await root.client.enqueue("errand", Errand(tenant_id="t2"))
+
+    ids = [held[1].id, later.id, line.id, "never"]
+    told = [(await explain(people.admin, "errand", job_id)).state for job_id in ids]
+    found = await look(people.admin)
+
+    assert told == ["parked", "delayed", "waiting", "unknown"]
+    assert [one.name for one in found.queues] == ["errand"]
+    assert users.denied() == []
 
 
 @pytest.mark.parametrize("missing", ["evalsha", "hincrby"])
