@@ -43,7 +43,7 @@ def dist(tmp_path_factory):
 def newest_python():
     """The newest Python at hand that is newer than this one, else this one."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [str(path) for path in versions.glob("3.*/bin/python3.[0-9]*") if "config" not in path.name]
+    found = [str(path) for path in versions.glob("3.*/bin/python3")]
     found += [path for minor in range(12, 20) if (path := shutil.which(f"python3.{minor}"))]
     numbers = {}
     for path in found:

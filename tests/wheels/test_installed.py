@@ -35,19 +35,19 @@ def test_core_alone_makes_installs_and_runs_a_plugin_of_somebody_else(dist, tmp_
 
 
 @pytest.mark.parametrize(
-    ("resolution", "python"),
+    ("resolution", "python_of"),
     [
-        pytest.param("lowest-direct", sys.executable, id="lowest versions"),
-        pytest.param("highest", newest_python(), id="newest versions, newest Python"),
+        pytest.param("lowest-direct", lambda: sys.executable, id="lowest versions"),
+        pytest.param("highest", newest_python, id="newest versions, newest Python"),
     ],
 )
-def test_all_distributions_work_together(dist, tmp_path, uv, start_process, resolution, python):
+def test_all_distributions_work_together(dist, tmp_path, uv, start_process, resolution, python_of):
     """The demo uses all seven queues, all stand-ins and the embedded server, and ends well only if all arrived once.
 
     A bound that is too low is seen here alone: every other test runs with the newest versions.
     """
     inside = tmp_path / "venv" / "bin"
-    do(uv, "venv", "-q", "--python", python, tmp_path / "venv", cwd=tmp_path)
+    do(uv, "venv", "-q", "--python", python_of(), tmp_path / "venv", cwd=tmp_path)
     wheels = sorted(dist.glob("*.whl"))
     asked = [*wheels, *requirements(wheels)]
     do(
