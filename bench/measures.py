@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -126,6 +127,29 @@ def drain(server: Server, folder: Path, n: int) -> Iterator[Row]:
     asyncio.run(fill(server, n, tenants=10_000))
     cost = drained(server, folder / "drain", n, concurrency=50)
     yield Row("drain, 50 in flight, 10,000 tenants", cost.rate, "jobs/s")
+
+
+def logs(server: Server, folder: Path, n: int) -> Iterator[Row]:
+    """The same drain with a line a job in each format, with a tenth of the lines, and without any."""
+
+    def rate(**lines: Any) -> tuple[float, float]:
+        server.client.flushall()
+        asyncio.run(fill(server, n))
+        cost = drained(server, folder / "logs", n, concurrency=50, **lines)
+        written = (folder / "logs.log").stat().st_size
+        return cost.rate, written / n
+
+    none, _ = rate()
+    for name, lines in (
+        ("json", {}),
+        ("ecs", {"lines": "ecs"}),
+        ("otel", {"lines": "otel"}),
+        ("json, a tenth of the jobs", {"sample": 0.1}),
+    ):
+        jobs, size = rate(level="info", **lines)
+        yield Row(
+            f"drain with lines, {name}", jobs, "jobs/s", none, f"without lines; {size:,.0f} bytes a job"
+        )
 
 
 def latency(server: Server, folder: Path, _: int) -> Iterator[Row]:
@@ -300,6 +324,7 @@ def _cut(figures: list[float], percent: int) -> float:
 MEASURES: dict[str, Measure] = {
     "enqueue": enqueue,
     "drain": drain,
+    "logs": logs,
     "latency": latency,
     "memory": memory,
     "depth": depth,

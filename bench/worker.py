@@ -30,15 +30,23 @@ class Drained:
 
 @contextlib.contextmanager
 def worker(
-    server: Server, file: Path, *, queue: str, concurrency: int = 50, level: str = "warning"
+    server: Server,
+    file: Path,
+    *,
+    queue: str,
+    concurrency: int = 50,
+    level: str = "warning",
+    lines: str = "json",
+    sample: float = 1.0,
 ) -> Iterator[int]:
-    """A worker of one queue; its pid."""
+    """A worker of one queue, with lines of a level, a format and a share of the jobs; its pid."""
     environ = os.environ | {
         "REDIS_URL": server.url,
         "BENCH_FILE": str(file),
         "BENCH_CONCURRENCY": str(concurrency),
         "JOBRUNNER_LOG_LEVEL": level,
-        "JOBRUNNER_LOG_FORMAT": "json",
+        "JOBRUNNER_LOG_FORMAT": lines,
+        "JOBRUNNER_LOG_SAMPLE": str(sample),
         "PYTHONPATH": str(Path(__file__).parents[1]),
     }
     command = [sys.executable, "-m", "jobrunner", "run", "--plugin", PLUGIN, "--queue", queue]
@@ -51,10 +59,27 @@ def worker(
             process.wait(40)
 
 
-def drained(server: Server, file: Path, jobs: int, *, concurrency: int, level: str = "warning") -> Drained:
-    """Drain jobs that are there, and measure from the first byte to the last."""
+def drained(
+    server: Server,
+    file: Path,
+    jobs: int,
+    *,
+    concurrency: int,
+    level: str = "warning",
+    lines: str = "json",
+    sample: float = 1.0,
+) -> Drained:
+    """Drain jobs that are there, and measure from the first byte to the last; see `worker` for the lines."""
     file.write_bytes(b"")
-    with worker(server, file, queue="bench.count", concurrency=concurrency, level=level) as pid:
+    with worker(
+        server,
+        file,
+        queue="bench.count",
+        concurrency=concurrency,
+        level=level,
+        lines=lines,
+        sample=sample,
+    ) as pid:
         first = _until(file, 1)
         begun, worker_s, server_s = time.perf_counter(), _cpu(pid), server.cpu_s
         _until(file, jobs)

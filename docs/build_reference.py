@@ -21,10 +21,24 @@ import msgspec
 from jobrunner import errors, events, hookspecs, settings
 from jobrunner.cli import COMMANDS, cli
 from jobrunner.events import EVENTS, Event, event_name
+from jobrunner.lines import ecs, form, otlp
+from jobrunner.lines.sampling import ROUTINE
 from jobrunner.store import keys
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/build_reference.py: change the code, not this page. -->"
+
+FORMATS = """
+    The same events in three shapes: `json` is [jobrunner's own](events.md), `ecs` the Elastic Common Schema, `otel` OTLP.
+    In the latter two, what is empty is left out. [Ship the logs](../how-to/logs.md) has recipes.
+"""
+NANOSECONDS = {"event.duration": ", in nanoseconds"}
+SAMPLE = {
+    "type": "number",
+    "exclusiveMinimum": 0,
+    "exclusiveMaximum": 1,
+    "description": "The share of jobs that this line stands for, where JOBRUNNER_LOG_SAMPLE is below 1.",
+}
 
 
 def main() -> int:
@@ -48,6 +62,7 @@ def pages() -> dict[str, str]:
     """Every page: file name -> text."""
     return {
         "events.md": events_page(),
+        "log-formats.md": log_formats_page(),
         "events.schema.json": json.dumps(line_schema(), indent=2, sort_keys=True) + "\n",
         "hooks.md": hooks_page(),
         "settings.md": settings_page(),
@@ -66,7 +81,8 @@ def events_page() -> str:
         "",
         "Each event is one JSON object a line on standard output and one call of `jobrunner_event`. The keys `event`,",
         "`level` and `timestamp` are in every line. A handler's own lines (`job.log`) carry `logger: handler`, the job's",
-        "keys, and what the handler gave. [events.schema.json](events.schema.json) describes every line.",
+        "keys, and what the handler gave. [events.schema.json](events.schema.json) describes every line, and",
+        "[log formats](log-formats.md) says what the keys are called in ECS and OpenTelemetry.",
         "",
         "| event | level | told when |",
         "|---|---|---|",
@@ -93,6 +109,51 @@ def events_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def log_formats_page() -> str:
+    """What every key of every event is called in the other formats."""
+    lines = ["# Log formats", NOTE, "", inspect.cleandoc(FORMATS), ""]
+    lines += ["| key | `--log-format ecs` | `--log-format otel` |", "|---|---|---|"]
+    for key in _every_key():
+        place = form.place(key)
+        there = "`traceId` of the record" if key == "trace_id" else f"attribute `{place.otel}`"
+        lines.append(f"| `{key}` | `{place.ecs}`{NANOSECONDS.get(place.ecs, '')} | {there} |")
+    lines += ["", "## What else an ECS line has", "", "| field | value |", "|---|---|"]
+    lines += [
+        "| `@timestamp` | the event's time, UTC, to the millisecond |",
+        "| `log.level` | `debug`, `info`, `warning`, `error`, `critical` |",
+        "| `message` | the event's name; in a handler's line what it called it |",
+        f"| `ecs.version` | `{ecs.ECS_VERSION}` |",
+        "| `service.name`, `event.dataset` | `OTEL_SERVICE_NAME` (`jobrunner`), and the same with `.log` |",
+        "| `event.action` | the event's name; not in a handler's line |",
+        f"| `event.outcome` | {', '.join(f'`{value}` of `{name}`' for name, value in ecs.OUTCOMES.items())} |",
+        "| `labels` | the handler's own keys: numbers, truths and texts as they are, all else as JSON in a text |",
+        "",
+        "Maps, such as `queues` of `worker.started`, are lists of `name=value`: a queue's name never becomes a field.",
+        "",
+        "## What else an OTLP line has",
+        "",
+        "Each line is one LogsData message with one record, in OTLP's JSON.",
+        "",
+        "| field | value |",
+        "|---|---|",
+        "| `timeUnixNano`, `observedTimeUnixNano` | the event's time |",
+        f"| `severityNumber` | {', '.join(f'{number} `{level}`' for level, number in otlp.SEVERITIES.items())} |",
+        "| `severityText` | the level |",
+        "| `eventName` | the event's name; not in a handler's line |",
+        "| `body` | the event's name; in a handler's line what it called it |",
+        "| `attributes` | as above; the handler's own keys keep their names |",
+        "| resource | `service.name` (`OTEL_SERVICE_NAME`, `jobrunner`), `service.version` |",
+        f"| scope | `{otlp.SCOPE}` |",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _every_key() -> list[str]:
+    """Every key of the catalogue, then those of handlers and of samples, each once."""
+    keys_there = [key for kind in EVENTS for _, key in form.keys_of(kind)]
+    return list(dict.fromkeys([*keys_there, "logger", "exception", "stack", "sample"]))
+
+
 def line_schema() -> dict[str, object]:
     """The JSON Schema of a log line: any event, or a line of a handler."""
     docs = documented_fields(events)
@@ -104,6 +165,8 @@ def line_schema() -> dict[str, object]:
         properties["event"] = {"const": event_name(kind)}
         properties["level"] = {"const": kind.level}
         properties["timestamp"] = {"type": "string", "format": "date-time"}
+        if kind in ROUTINE:
+            properties["sample"] = SAMPLE
         for field in msgspec.structs.fields(kind):
             text = field_text(kind, field.name, docs)
             if text and field.encode_name in properties and field.name != "timestamp":
@@ -128,6 +191,8 @@ def line_schema() -> dict[str, object]:
             "timestamp": {"type": "string", "format": "date-time"},
             "attempt": {"type": "integer"},
             "logger": {"const": "handler"},
+            "trace_id": text,
+            "sample": SAMPLE,
         },
         "required": ["event", "level", "timestamp", "logger", "queue", "job_id", "attempt"],
     }

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from jobrunner.events import Event, JobCompleted, JobFailed, ObserverFailed, ObserverSlow, WorkerStoreLost
-from jobrunner.logs import Logs, event_line
+from jobrunner.lines.plain import PlainLines
+from jobrunner.logs import Logs
 from jobrunner.observers import Observers
 from jobrunner.settings import core_settings
 
@@ -114,7 +115,7 @@ def test_event_is_one_line_of_json_with_its_keys_in_order():
 )
 def test_hostile_text_stays_inside_its_line(text):
     """A log line that an error's text can forge is worth nothing."""
-    line = event_line(failed(text))
+    line = PlainLines().of_event(failed(text), 1.0)
     assert len(line.splitlines()) == 1 or "\u2028" in text
     assert "\n" not in line
     assert "\x1b" not in line

@@ -35,6 +35,8 @@ class JobEvent(Event, frozen=True, kw_only=True):
     """The attempt's number, from 1: the handler's errors so far + 1; 0 where there was none."""
     worker_id: str = ""
     """The worker that told it; empty for a producer."""
+    trace_id: str | msgspec.UnsetType = msgspec.UNSET
+    """The trace that the job's producer was in, as 32 hexadecimal digits; not there where it was in none."""
 
 
 class JobEnqueued(JobEvent, frozen=True, kw_only=True, tag="job.enqueued"):
@@ -154,6 +156,8 @@ class WorkerStarted(Event, frozen=True, kw_only=True, tag="worker.started"):
     """Jobs at once over all queues, where that is bounded."""
     grace_s: float = 25.0
     """Seconds that running jobs get at a stop."""
+    log_sample: float = 1.0
+    """The share of jobs whose routine lines are written; 1 is all."""
     settings: dict[str, str] = {}
     """Every setting of the core and of its plugins that is not at its default, by variable; secret ones are `***`."""
 

@@ -6,7 +6,6 @@ too. Payloads are never logged, and a full disk never reaches a job: a line that
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -16,13 +15,17 @@ import msgspec
 import structlog
 
 from jobrunner.events import EVENTS, Event
-from jobrunner.masking import redact
+from jobrunner.lines.ecs import EcsLines
+from jobrunner.lines.form import FIXED, LineFormat
+from jobrunner.lines.otlp import OtlpLines
+from jobrunner.lines.plain import PlainLines, readable
+from jobrunner.lines.sampling import Sampling
+from jobrunner.lines.text import encode_line, moment
+from jobrunner.masking import redact, redact_value
 from jobrunner.settings import Settings
+from jobrunner.version import version
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-
-FIXED = ("event", "level", "timestamp", "queue", "plugin", "job_id", "tenant", "attempt", "worker_id")
-"""The keys that come first in a line, in this order, where they are there."""
 
 Fields = MutableMapping[str, Any]  # what structlog hands its processors
 Logger = structlog.typing.FilteringBoundLogger
@@ -56,59 +59,87 @@ class Logs:
     """Where a process writes its lines.
 
     Args:
-        settings: The level and the format.
+        settings: The level, the format, the sample and the service's name.
         stream: Where to; standard output by default.
+
+    Attributes:
+        settings: What was given, with the format that `auto` came to: what a child process is to write like.
     """
 
     def __init__(self, settings: Settings, stream: IO[str] | None = None) -> None:
-        self.level_name = settings.log_level
         self.level = LEVELS[settings.log_level]
         self._stream = SafeStream(stream or sys.stdout)
-        self.json = settings.log_format == "json" or (
-            settings.log_format == "auto" and not self._stream.is_terminal
-        )
+        if settings.log_format == "auto":
+            settings = msgspec.structs.replace(
+                settings, log_format="console" if self._stream.is_terminal else "json"
+            )
+        self.settings = settings
+        self._sampling = Sampling(settings.log_sample)
+        self._format = _line_format(settings)
         self._wrapper = structlog.make_filtering_bound_logger(self.level)
 
     def observer(self) -> Callable[[Event], None]:
         """What tells events to this log: an implementation of `jobrunner_event` like any other."""
-        log, write = self._logger([]), self._stream.write
+        write = self._writer()
+        if self._sampling.share == 1:
 
-        def as_text(event: Event) -> None:
-            fields = msgspec.to_builtins(event)
-            name = fields.pop("event")
-            log.log(LEVELS[event.level], name, **fields)
+            def jobrunner_event(event: Event) -> None:
+                write(event, 1.0)
+        else:
+            share_of = self._sampling.of_event
 
-        def as_json(event: Event) -> None:
-            write(event_line(event))
+            def jobrunner_event(event: Event) -> None:
+                if share := share_of(event):
+                    write(event, share)
 
-        jobrunner_event = as_json if self.json else as_text
         wanted = tuple(kind for kind in EVENTS if LEVELS[kind.level] >= self.level)
         jobrunner_event.__annotations__["event"] = _union(wanted)
         return jobrunner_event
 
+    def _writer(self) -> Callable[[Event, float], None]:
+        """What writes an event's line; its second argument is the share of jobs that it stands for."""
+        if self._format is not None:
+            write, of_event = self._stream.write, self._format.of_event
+            return lambda event, share: write(of_event(event, share))
+        log = self._logger([])
+
+        def as_text(event: Event, share: float) -> None:
+            fields = readable(event, share)
+            name, level = str(fields.pop("event")), str(fields.pop("level"))
+            log.log(LEVELS[level], name, **fields)
+
+        return as_text
+
     def job_logger(
         self, facts: Mapping[str, object], *, secrets: list[str], keep: Callable[[bytes], None]
     ) -> Logger:
-        """A logger for a handler.
+        """A logger for a handler. Of a job that is not in the sample only warnings and errors are written.
 
         Args:
             facts: Keys that every line carries: queue, job_id, tenant, attempt, worker_id ...
             secrets: The job's secret values, replaced wherever they stand; the list may still grow.
             keep: Takes each line, as JSON, that is to be kept with the job.
         """
+        sample = self._sampling.share
+        is_sampled = sample == 1 or self._sampling.holds(str(facts.get("job_id", "")))
 
-        def keep_line(_: object, __: str, fields: Fields) -> Fields:
+        def keep_line(_: object, level: str, fields: Fields) -> Fields:
             own = {key: value for key, value in fields.items() if key not in facts}
-            line = redact(_encode(own), secrets)
+            line = encode_line(_masked(own, secrets))
             keep(line.encode("utf-8", "backslashreplace") + b"\n")
+            if sample == 1 or LEVELS.get(level, LEVELS["error"]) >= LEVELS["warning"]:
+                return fields
+            if not is_sampled:
+                raise structlog.DropEvent
+            fields["sample"] = sample
             return fields
 
         return self._logger([keep_line], secrets).bind(**facts)
 
     def _logger(self, before: list[structlog.typing.Processor], secrets: list[str] | None = None) -> Logger:
         processors: list[structlog.typing.Processor] = [_dated, *_ERRORS, *before, _ordered]
-        if self.json:
-            processors.append(_render(secrets))
+        if self._format is not None:
+            processors.append(_render(self._format, secrets))
         else:
             processors += [structlog.dev.ConsoleRenderer(colors=self._stream.is_terminal), _redacted(secrets)]
         logger: Logger = structlog.wrap_logger(
@@ -117,29 +148,17 @@ class Logs:
         return logger
 
 
-def event_line(event: Event) -> str:
-    """An event as one line of JSON: its own encoding, with the level and a readable time put in its head.
-
-    Every attempt of a busy worker writes one, so it does not go through structlog: that costs five times as much.
-    """
-    try:
-        raw = msgspec.json.encode(event).decode()
-    except UnicodeEncodeError:  # a lone surrogate, in an error's text say
-        return _encode(_dated(None, event.level, msgspec.to_builtins(event)))
-    rest = raw.index(",", raw.index('"timestamp":'))
-    name = event.__struct_config__.tag
-    return f'{{"event":"{name}","level":"{event.level}","timestamp":"{_moment(event.timestamp)}"{raw[rest:]}'
-
-
-def _moment(at: float) -> str:
-    """A time as lines have it: UTC, to the millisecond."""
-    second = int(at)
-    return f"{_second(second)}.{int((at - second) * 1000):03d}Z"
-
-
-@functools.lru_cache(maxsize=4)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _line_format(settings: Settings) -> LineFormat | None:
+    """The format of lines; None for text that people read."""
+    match settings.log_format:
+        case "json":
+            return PlainLines()
+        case "ecs":
+            return EcsLines(settings.service_name)
+        case "otel":
+            return OtlpLines(settings.service_name, version())
+        case _:
+            return None
 
 
 class _Lines:
@@ -150,9 +169,8 @@ class _Lines:
 
 
 def _dated(_: object, level: str, fields: Fields) -> Fields:
-    at = fields.pop("timestamp", None)
     fields["level"] = level
-    fields["timestamp"] = _moment(at if isinstance(at, float) else datetime.now(UTC).timestamp())
+    fields.setdefault("timestamp", moment(datetime.now(UTC).timestamp()))
     return fields
 
 
@@ -161,11 +179,20 @@ def _ordered(_: object, __: str, fields: Fields) -> Fields:
     return first | {key: value for key, value in fields.items() if key not in first}
 
 
-def _render(secrets: list[str] | None) -> structlog.typing.Processor:
+def _render(form: LineFormat, secrets: list[str] | None) -> structlog.typing.Processor:
     def render(_: object, __: str, fields: Fields) -> str:
-        return redact(_encode(fields), secrets) if secrets else _encode(fields)
+        return form.of_handler(_masked(fields, secrets))
 
     return render
+
+
+def _masked(fields: Mapping[str, object], secrets: list[str] | None) -> Mapping[str, object]:
+    """A handler's fields without its secrets. What jobrunner says of time and level is left as it is."""
+    if not secrets:
+        return fields
+    plain = redact_value(msgspec.json.decode(encode_line(fields)), secrets)
+    assert isinstance(plain, dict)
+    return plain | {key: fields[key] for key in ("timestamp", "level") if key in fields}
 
 
 def _redacted(secrets: list[str] | None) -> structlog.typing.Processor:
@@ -173,23 +200,6 @@ def _redacted(secrets: list[str] | None) -> structlog.typing.Processor:
         return redact(line, secrets) if secrets else line
 
     return redacted
-
-
-def _encode(fields: Mapping[str, object]) -> str:
-    """One line of JSON; a value that JSON does not know is written as its repr, and no value can break the line."""
-    try:
-        return msgspec.json.encode(fields, enc_hook=repr).decode()
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        safe = {str(_safe(key)): _safe(value) for key, value in fields.items()}
-        return msgspec.json.encode(safe).decode()
-
-
-def _safe(value: object) -> object:
-    """A value that can be written whatever it is: numbers as they are, text without what is no Unicode."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    text = value if isinstance(value, str) else repr(value)[:2000]
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _union(kinds: tuple[type[Event], ...]) -> object:

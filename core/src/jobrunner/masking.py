@@ -95,6 +95,21 @@ def _redacted(value: object, secrets: list[str]) -> object:
             return value
 
 
+def redact_value(value: object, secrets: list[str]) -> object:
+    """Replace each secret wherever it stands in a JSON value: in texts, in names of fields, and as a number."""
+    match value:
+        case str():
+            return redact(value, secrets)
+        case dict():
+            return {redact(name, secrets): redact_value(item, secrets) for name, item in value.items()}
+        case list():
+            return [redact_value(item, secrets) for item in value]
+        case int() | float() if any(secret in str(value) for secret in secrets):
+            return MASK
+        case _:
+            return value
+
+
 def secret_fields(kind: object) -> dict[str, set[str]]:
     """Where secrets lie below a type: the name of each Struct type that has any -> its fields, in either spelling."""
     found: dict[str, set[str]] = {}

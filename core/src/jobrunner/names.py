@@ -11,6 +11,7 @@ import functools
 import os
 import re
 import time
+from collections.abc import Mapping
 
 from jobrunner.errors import InvalidNameError
 
@@ -25,6 +26,7 @@ _PLUGIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _CROCKFORD for b in _CROCKFORD]  # ten bits each: 13 look-ups an id instead of 26
 _CHUNK = 2560  # bytes: 256 ids
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _OWN_ID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
 
 
@@ -144,3 +146,12 @@ def is_own_id(job_id: str) -> bool:
 def new_nonce() -> str:
     """Make a nonce: 128 random bits in 22 URL-safe characters."""
     return base64.urlsafe_b64encode(os.urandom(16))[:22].decode()
+
+
+def trace_id(headers: Mapping[str, str]) -> str:
+    """The trace that a job belongs to, by its `traceparent` header; empty where there is none, or it is none.
+
+    Source: W3C Trace Context, `traceparent`.
+    """
+    found = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
+    return found[1] if found and found[1].strip("0") else ""

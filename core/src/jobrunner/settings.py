@@ -44,6 +44,9 @@ class Service:
         return f"Service({self.name!r})"
 
 
+LogFormat = Literal["auto", "json", "console", "ecs", "otel"]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The core's own settings.
 
@@ -52,7 +55,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         prefix: What every Redis key begins with. `JOBRUNNER_PREFIX`.
         grace: Seconds that running jobs get at shutdown, 0 to 86,400. `JOBRUNNER_GRACE`.
         log_level: The least severe level that is written. `JOBRUNNER_LOG_LEVEL`.
-        log_format: `json`, `console`, or `auto`: console at a terminal. `JOBRUNNER_LOG_FORMAT`.
+        log_format: `json`, `console`, `auto`: console at a terminal, else json; `ecs`: Elastic Common Schema; `otel`:
+            OTLP as JSON. `JOBRUNNER_LOG_FORMAT`.
+        log_sample: The share of jobs whose routine lines are written (enqueued, started, completed, and what their
+            handlers say below warning), 0 to 1. Warnings and errors are always written. `JOBRUNNER_LOG_SAMPLE`.
+        service_name: What `ecs` and `otel` lines call the service. `OTEL_SERVICE_NAME`.
         allow_eviction: Run on a server that may evict keys, and so lose jobs. `JOBRUNNER_ALLOW_EVICTION`.
         concurrency: The concurrency of a queue that declares none, 1 to 10,000. `QUEUE_CONCURRENCY`.
         encryption_keys: `id:key` each, the key being 32 bytes in base64: the first seals the payloads of queues with
@@ -63,7 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = "jr"
     grace: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 25.0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["auto", "json", "console"] = "auto"
+    log_format: LogFormat = "auto"
+    log_sample: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    service_name: str = "jobrunner"
     allow_eviction: bool = False
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 5
     encryption_keys: Annotated[tuple[str, ...], Secret] = ()
@@ -80,6 +89,8 @@ VARIABLES = {
     "grace": "JOBRUNNER_GRACE",
     "log_level": "JOBRUNNER_LOG_LEVEL",
     "log_format": "JOBRUNNER_LOG_FORMAT",
+    "log_sample": "JOBRUNNER_LOG_SAMPLE",
+    "service_name": "OTEL_SERVICE_NAME",
     "allow_eviction": "JOBRUNNER_ALLOW_EVICTION",
     "concurrency": "QUEUE_CONCURRENCY",
     "encryption_keys": "JOBRUNNER_ENCRYPTION_KEYS",

@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--log-format",
-    type=click.Choice(["auto", "json", "console"]),
-    help="JOBRUNNER_LOG_FORMAT; auto is console at a terminal.",
+    type=click.Choice(["auto", "json", "console", "ecs", "otel"]),
+    help="JOBRUNNER_LOG_FORMAT; auto is console at a terminal, else json.",
 )
 @click.option(
     "--log-level",

@@ -16,6 +16,7 @@ import msgspec
 from jobrunner.errors import LeaseLostError
 from jobrunner.job import JobFacts
 from jobrunner.masking import redact, redact_json
+from jobrunner.names import trace_id
 from jobrunner.queue import Queue
 from jobrunner.record import Counts, Record
 
@@ -164,6 +165,11 @@ class Attempt:
     def tenant(self) -> str:
         """The job's tenant."""
         return self.record.tenant if self.record else ""
+
+    @property
+    def trace_id(self) -> str:
+        """The trace that the job's producer was in; empty where it was in none."""
+        return trace_id(self.record.headers) if self.record and self.record.headers else ""
 
     @property
     def duration_ms(self) -> int:

@@ -126,7 +126,7 @@ async def serve(sock: socket.socket) -> None:
         plugins = load(hello.plugins, os.environ, strict=hello.plugins is not None)
         queue = plugins.queue(hello.queue)
         handler = plugins.wrapped_handler(queue)
-        settings = Settings(log_level=hello.log_level, log_format=hello.log_format)  # type: ignore[arg-type]  # the parent's own
+        settings = msgspec.convert(msgspec.to_builtins(hello.log), Settings)
         async with Resources(plugins) as resources:
             desk = PipeDesk(writer, resources, Logs(settings), hello.worker_id)
             executor = Executor(

@@ -144,8 +144,7 @@ class ChildPool:
                     plugins=self._plugin_names,
                     path=sys.path,
                     queue=queue,
-                    log_level=self._logs.level_name,
-                    log_format="json" if self._logs.json else "console",
+                    log=msgspec.convert(self._logs.settings, pipe.LogWishes, from_attributes=True),
                     worker_id=self._worker_id,
                 )
             )

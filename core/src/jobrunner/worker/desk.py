@@ -75,7 +75,7 @@ class WorkerDesk:
 
 def attempt_logger(logs: Logs, attempt: Attempt, worker_id: str) -> Logger:
     """A logger whose lines carry the attempt's keys and are kept with the job."""
-    facts = {
+    facts: dict[str, object] = {
         "logger": "handler",
         "queue": attempt.queue.name,
         "plugin": attempt.plugin,
@@ -84,6 +84,8 @@ def attempt_logger(logs: Logs, attempt: Attempt, worker_id: str) -> Logger:
         "attempt": attempt.number,
         "worker_id": worker_id,
     }
+    if attempt.trace_id:
+        facts["trace_id"] = attempt.trace_id
     return logs.job_logger(facts, secrets=attempt.secrets, keep=attempt.keep_line)
 
 

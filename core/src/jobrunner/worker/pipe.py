@@ -16,14 +16,22 @@ MAX_MESSAGE = 64 << 20
 """Bytes of one message: a payload at its largest."""
 
 
+class LogWishes(msgspec.Struct, frozen=True, kw_only=True):
+    """How a child is to write its lines: the settings of those names."""
+
+    log_level: str
+    log_format: str
+    log_sample: float
+    service_name: str
+
+
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     """The parent's first message: what to load."""
 
     plugins: tuple[str, ...] | None
     path: list[str]
     queue: str
-    log_level: str
-    log_format: str
+    log: LogWishes
     worker_id: str
 
 

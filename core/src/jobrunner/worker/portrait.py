@@ -106,6 +106,7 @@ class Portrait:
                 plugins=self._plugin_versions(),
                 concurrency=concurrency,
                 grace_s=grace_s,
+                log_sample=self._settings.log_sample,
                 settings=self._changed_settings(),
             )
         )

@@ -43,6 +43,7 @@ class _About(TypedDict):
     tenant: str
     attempt: int
     worker_id: str
+    trace_id: str | msgspec.UnsetType
 
 
 class _Cause(TypedDict):
@@ -164,6 +165,7 @@ def _about(attempt: Attempt, worker_id: str, timestamp: float) -> _About:
         "tenant": attempt.tenant,
         "attempt": attempt.number,
         "worker_id": worker_id,
+        "trace_id": attempt.trace_id or msgspec.UNSET,
     }
 
 
