@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 import httpx
 import msgspec
 
+from jobrunner import Registry
 from jobrunner_analytics.accounts import AccountBook
 from jobrunner_analytics.metrics import MetricStore
-from jobrunner_analytics.platform import Context
-from jobrunner_analytics.registry import Platforms, load_platforms
+from jobrunner_analytics.platform import Context, Platform
+from jobrunner_analytics.registry import load_platforms
 from jobrunner_analytics.settings import AnalyticsSettings
 
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
@@ -33,7 +34,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     accounts: AccountBook
-    platforms: Platforms
+    platforms: Registry[Platform]
     store: MetricStore
     context: Context
 
