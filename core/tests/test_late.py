@@ -16,12 +16,14 @@ class Book:
     def __init__(self):
         self.events = []
         self.failures = 0
+        self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
 
     @asynccontextmanager
     async def open(self):
         self.events.append("opening")
+        self.begun.set()
         await self.go_on.wait()
         if self.failures:
             self.failures -= 1
@@ -54,8 +56,7 @@ async def test_those_who_ask_at_the_same_moment_share_one():
     book.go_on.clear()
     async with Late(book.open) as late:
         asked = [asyncio.create_task(late.get()) for _ in range(5)]
-        while not book.events:
-            await asyncio.sleep(0)
+        await book.begun.wait()
         book.go_on.set()
         assert await asyncio.gather(*asked) == ["resource"] * 5
     assert book.events == ["opening", "closed"]
@@ -78,8 +79,7 @@ async def test_asker_that_is_cancelled_leaves_it_to_the_next():
     book.go_on.clear()
     async with Late(book.open) as late:
         first = asyncio.create_task(late.get())
-        while not book.events:
-            await asyncio.sleep(0)
+        await book.begun.wait()
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         book.go_on.set()

@@ -5,7 +5,6 @@ Wires only.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,7 +15,6 @@ from jobrunner import Registry
 from jobrunner_analytics.accounts import AccountBook
 from jobrunner_analytics.metrics import MetricStore
 from jobrunner_analytics.platform import Context, Platform
-from jobrunner_analytics.registry import load_platforms
 from jobrunner_analytics.settings import AnalyticsSettings
 
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
@@ -40,17 +38,19 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_desk(settings: AnalyticsSettings) -> AsyncIterator[Desk]:
+async def open_desk(
+    settings: AnalyticsSettings, *, platforms: Registry[Platform], accounts: AccountBook
+) -> AsyncIterator[Desk]:
     """Open what analytics jobs need, and close it at the end.
 
     Args:
         settings: The plugin's settings.
+        platforms: The platforms that are installed.
+        accounts: The accounts and their tokens.
 
     Raises:
-        PluginError: A platform, the accounts file or the database's address cannot be used.
+        PluginError: The database's address cannot be used.
     """
-    platforms = load_platforms()
-    accounts = await asyncio.to_thread(AccountBook, settings.accounts)
     store = MetricStore(settings.database_url)
     client = httpx.AsyncClient(
         limits=LIMITS, timeout=settings.timeout, headers={"User-Agent": "jobrunner-analytics"}

@@ -54,11 +54,12 @@ class PullIncompleteError(Exception):
 End = Pull | Postponed
 
 
-async def pull(job: Job[AnalyticsPull]) -> PullResult:
+async def pull(job: Job[AnalyticsPull], desk: Desk) -> PullResult:
     """Pull the figures of a tenant's posts from every platform.
 
     Args:
         job: The job.
+        desk: The accounts, the platforms and the table.
 
     Returns:
         What came of each account, where one at least was read.
@@ -69,7 +70,6 @@ async def pull(job: Job[AnalyticsPull]) -> PullResult:
         Discard: None was read, and none ever will be.
         MetricStoreError: The table cannot be written at the moment.
     """
-    desk = job.resource(Desk)
     await _refresh(job, desk)
     payload = job.payload
     ends: list[End] = []

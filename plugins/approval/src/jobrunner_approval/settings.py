@@ -15,6 +15,7 @@ from jobrunner import Secret, Service
 from jobrunner_approval.approver import check_email
 
 SMTP_ADDRESS = r"^(smtp|smtps|smtp\+starttls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
+DATABASE_VARIABLE = "JOBRUNNER_APPROVAL_DATABASE_URL"
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -74,6 +75,7 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
             check_email(self.from_address)
         except ValueError as error:
             raise ValueError(f"from_address: {error}") from None
+        _check_port(self.database_url)
         server = self.mail_server()
         if self.smtp_username and server.tls == "none" and server.host not in LOOPBACK:
             raise ValueError(
@@ -92,3 +94,17 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
             return MailServerAddress(host=parts.hostname or "", port=parts.port or port, tls=tls)
         except ValueError:
             raise ValueError("smtp_url: the port is 1 to 65535") from None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a SQLite file; else it is PostgreSQL."""
+        return self.database_url.startswith("sqlite")
+
+
+def _check_port(url: str) -> None:
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("database_url: the port is 1 to 65535")
