@@ -37,8 +37,8 @@ REVIEW = "https://review.example.com/{tenantId}/{postId}/{approverId}"
 
 TEMPLATE = "demo_note"
 BY_ID = ("instagram", "x")
-"""Platforms whose posts are asked for by their ids: X lists a post only some time after it was published, and of
-Instagram each post's figures are a call of their own, so that a long list with calls that fail would take many attempts."""
+"""Platforms whose posts are asked for by their ids: X lists a post only some time after it was published, and Instagram's
+show the other way to ask of a platform whose posts' figures are a call each."""
 
 PORTION = 8
 """Posts that one job asks for by their ids."""
