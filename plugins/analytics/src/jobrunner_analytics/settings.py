@@ -15,7 +15,7 @@ from jobrunner import Secret, Service
 
 DATABASE_VARIABLE = "JOBRUNNER_ANALYTICS_DATABASE_URL"
 DATABASE = r"^(sqlite(\+aiosqlite)?|postgres|postgresql(\+psycopg)?)://"
-WebAddress = Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
+WebAddress = Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$(?!\n)")
 
 
 class AnalyticsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +42,8 @@ class AnalyticsSettings(msgspec.Struct, frozen=True, kw_only=True):
     linkedin_url: Annotated[str, Service("linkedin"), WebAddress] = "https://api.linkedin.com"
     x_url: Annotated[str, Service("x"), WebAddress] = "https://api.x.com"
     mastodon_url: Annotated[str, Service("mastodon"), WebAddress] = "https://mastodon.social"
-    graph_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$")] = "v25.0"
-    linkedin_version: Annotated[str, Meta(pattern=r"^20[0-9]{4}(\.[0-9]{2})?$")] = "202607"
+    graph_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$(?!\n)")] = "v25.0"
+    linkedin_version: Annotated[str, Meta(pattern=r"^20[0-9]{4}(\.[0-9]{2})?$(?!\n)")] = "202607"
     timeout: Annotated[float, Meta(ge=1, le=300)] = 30.0
     max_pages: Annotated[int, Meta(ge=1, le=1000)] = 100
 

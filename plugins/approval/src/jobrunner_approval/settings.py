@@ -66,7 +66,7 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_ca: str = ""
     from_address: Annotated[str, Meta(max_length=254)] = "approvals@localhost"
     from_name: Annotated[str, Meta(pattern=ONE_LINE, max_length=100)] = "Approvals"
-    review_url: Annotated[str, Meta(pattern=r"^(https?://[^\s<>\"]+)?$", max_length=1000)] = ""
+    review_url: Annotated[str, Meta(pattern=r"^(https?://[^\s<>\"]+)?$(?!\n)", max_length=1000)] = ""
     on_unknown: Literal["fail", "retry"] = "fail"
     timeout: Annotated[float, Meta(ge=1, le=300)] = 30.0
 
