@@ -14,9 +14,9 @@ from msgspec import Meta
 from jobrunner import Secret, Service
 from jobrunner_approval.approver import check_email
 
-SMTP_ADDRESS = r"^(smtp|smtps|smtp\+starttls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
+SMTP_ADDRESS = r"^(smtp|smtps|smtp\+starttls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$(?!\n)"
 DATABASE_VARIABLE = "JOBRUNNER_APPROVAL_DATABASE_URL"
-ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$(?!\n)"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 TlsMode = Literal["none", "starttls", "tls"]
