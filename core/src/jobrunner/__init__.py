@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time the tabl
     from jobrunner.hookspecs import hookimpl as hookimpl
     from jobrunner.job import Job as Job
     from jobrunner.job import SyncJob as SyncJob
+    from jobrunner.late import Late as Late
     from jobrunner.masking import Secret as Secret
     from jobrunner.model import Keep as Keep
     from jobrunner.model import RateLimit as RateLimit
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time the tabl
     from jobrunner.model import State as State
     from jobrunner.producing import BatchError as BatchError
     from jobrunner.queue import Queue as Queue
+    from jobrunner.registry import Registry as Registry
     from jobrunner.settings import Service as Service
     from jobrunner.settings import plugin_settings as plugin_settings
     from jobrunner.sync_client import SyncClient as SyncClient
@@ -73,9 +75,11 @@ _WHERE = {
     "jobrunner.handle": ("JobHandle", "SyncJobHandle"),
     "jobrunner.hookspecs": ("hookimpl",),
     "jobrunner.job": ("Job", "SyncJob"),
+    "jobrunner.late": ("Late",),
     "jobrunner.masking": ("Secret",),
     "jobrunner.model": ("Keep", "RateLimit", "RetryPolicy", "State"),
     "jobrunner.queue": ("Queue",),
+    "jobrunner.registry": ("Registry",),
     "jobrunner.settings": ("Service", "plugin_settings"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}

@@ -44,7 +44,8 @@ def jobrunner_resources(  # type: ignore[empty-body]  # a specification
     """Return an async context manager that is entered once a worker, before its first job.
 
     What it yields, an object or a list of objects, handlers get by type: `job.resource(httpx.AsyncClient)`.
-    It is left when the last job has ended. A process executor's children enter one of their own.
+    It is left when the last job has ended. A process executor's children enter one of their own. What only a job
+    needs and is large goes into a `Late`, which is opened by the first job that asks.
     """
 
 

@@ -114,23 +114,79 @@ async def test_nothing_that_a_platform_has_is_no_call(world):
     assert world.server.ledger.requests() == []
 
 
-async def test_retry_goes_on_with_the_page_that_failed(world):
-    """A rate limit in the middle of a large account costs one page, and not all of them."""
+async def test_retry_goes_on_with_the_post_that_failed(world):
+    """A rate limit in the middle of a large account costs one call, and no attempt, since the job got on."""
     for number in range(60):
         world.publish("facebook", f"{PAGE}_{number}", age_days=1 + number / 100)
     job = payload("facebook", metrics=["views"])
     world.server.faults.next("graph", path=f"/v25.0/{PAGE}_30/insights", status=429, retry_after=120)
 
     first = await pull(world, job)
-    assert first.outcome == "retried"
+    assert first.outcome == "snoozed"
     assert 120 <= first.delay <= 132
-    assert len(world.rows()) == 25
+    assert len(world.rows()) == 29  # the newest come first
     before = len(world.server.ledger.requests())
-    again = await pull(world, job, attempt=2, steps=first.steps)
+    again = await pull(world, job, steps=first.steps)
 
     assert again.expect("completed").result["rows"] == {"facebook": 60}
     assert len(world.rows()) == 60
-    assert len(world.server.ledger.requests()) - before == 2 + 35  # the pages that were left
+    assert len(world.server.ledger.requests()) - before == 2 + 31  # two lists, and the posts that were left
+
+
+def media(world, count, *, platform="instagram"):
+    ids = [
+        f"{PAGE}_{number}" if platform == "facebook" else f"1790000000000{number:04d}"
+        for number in range(count)
+    ]
+    for number, post_id in enumerate(ids):
+        world.publish(platform, post_id, age_days=1 + number / 100)
+    return ids
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize("platform", ["facebook", "instagram"])
+async def test_calls_that_fail_repeat_only_themselves(world, platform, by_id):
+    """Each post's figures are a call of their own: one in three fails once, and no other is made twice."""
+    ids = media(world, 40, platform=platform)
+    for post_id in ids[1::3]:
+        world.server.faults.next("graph", path=f"/v25.0/{post_id}/insights", status=500)
+    job = payload(platform, metrics=["views"], **({"postIds": ids} if by_id else {}))
+
+    done = (await pull(world, job)).expect("completed")
+
+    assert done.result["rows"] == {platform: 40}
+    assert len(world.rows()) == 40
+    asked = [one.path for one in world.server.ledger.requests("graph") if one.path.endswith("/insights")]
+    assert {path.split("/")[-2]: asked.count(path) for path in asked} == {
+        post_id: 2 if number % 3 == 1 else 1 for number, post_id in enumerate(ids)
+    }
+
+
+async def test_post_that_always_fails_uses_up_the_attempts_and_keeps_the_others(world):
+    """A job must end: an attempt in which nothing came through is spent."""
+    ids = media(world, 5)
+    for _ in range(4):
+        world.server.faults.next("graph", path=f"/v25.0/{ids[3]}/insights", status=500)
+    job = payload("instagram", metrics=["views"])
+
+    first = await pull(world, job)
+    second = await pull(world, job, steps=first.steps)
+
+    assert (first.outcome, second.outcome) == ("snoozed", "retried")
+    assert world.rows("post") == [(ids[4],)]  # the newest comes first
+
+
+async def test_post_at_which_a_page_was_cut_may_be_gone_when_it_goes_on(world):
+    """Somebody deletes a post between two attempts: the page is read again as a whole, and nothing is left out."""
+    ids = media(world, 5)
+    world.server.faults.next("graph", path=f"/v25.0/{ids[3]}/insights", status=429, retry_after=1)
+    job = payload("instagram", metrics=["views"])
+    first = await pull(world, job)
+    steps = {name: {**step, "next_cursor": "|17999999999999999"} for name, step in first.steps.items()}
+
+    (await pull(world, job, steps=steps)).expect("completed")
+
+    assert len(world.rows()) == 5
 
 
 async def test_bad_token_gives_that_account_up_and_the_others_are_served(world):

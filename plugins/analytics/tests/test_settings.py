@@ -26,6 +26,8 @@ from jobrunner_analytics.registry import load_platforms
         ("graph_version", "25"),
         ("linkedin_version", "2026-07"),
         ("database_url", ""),
+        ("database_url", "mysql://u:p@host/figures"),
+        ("database_url", "postgresql://u:p@host:port/figures"),
         ("timeout", 0),
         ("max_pages", 0),
     ],
@@ -50,7 +52,8 @@ async def test_resources_open_and_close_and_make_no_file(tmp_path: Path) -> None
     settings = AnalyticsSettings(database_url=f"sqlite:///{tmp_path}/m.db")
 
     async with jobrunner_resources(settings) as resources:
-        (desk,) = resources
+        (late,) = resources
+        desk = await late.get()
         assert desk.platforms.names == ["facebook", "instagram", "linkedin", "mastodon", "x"]
     assert desk.context.http.is_closed
     assert files_in(tmp_path) == []

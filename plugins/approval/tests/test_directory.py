@@ -117,7 +117,7 @@ async def test_file_that_is_no_database_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["sqlite+aiosqlite:///a.db", "postgresql://u:hunter2@host:port/db"])
+@pytest.mark.parametrize("url", ["sqlite+aiosqlite:///a.db", "postgresql+pg8000://u:hunter2@host/db"])
 async def test_address_that_cannot_be_used_is_named_and_not_shown(url: str) -> None:
     """It may hold a password."""
     with pytest.raises(SettingsError, match="JOBRUNNER_APPROVAL_DATABASE_URL") as caught:

@@ -114,6 +114,17 @@ def test_address_says_host_port_and_encryption(url: str, expected: tuple[str, in
     assert (server.host, server.port, server.tls) == expected
 
 
+@pytest.mark.parametrize("port", ["port", "0", "70000"])
+def test_port_that_is_none_is_refused_before_anything_is_opened(port: str) -> None:
+    """The database is opened by the first job, which must not be the one to find a typing mistake."""
+    variable = "JOBRUNNER_APPROVAL_DATABASE_URL"
+    url = f"postgresql://u:hunter2@host:{port}/db"
+
+    with pytest.raises(SettingsError, match=f"{variable}.*port") as caught:
+        plugin_settings("approval", ApprovalSettings, {variable: url})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_defaults_are_valid() -> None:
     """A worker starts without any variable."""
     assert plugin_settings("approval", ApprovalSettings, {}) == ApprovalSettings()
@@ -125,7 +136,8 @@ async def test_worker_starts_without_database_and_mail_server() -> None:
     settings = ApprovalSettings(smtp_url="smtp://127.0.0.1:1", database_url="sqlite:////no/such/folder/a.db")
 
     async with jobrunner_resources(settings) as resources:
-        assert [type(one) for one in resources] == [Desk]
+        (late,) = resources
+        assert isinstance(await late.get(), Desk)
 
 
 def test_plugin_loads_without_database_and_smtp() -> None:

@@ -23,6 +23,8 @@ from jobrunner_content.studio import Studio
         ("database_url", "mysql://host/posts"),
         ("database_url", "postgresql+asyncpg://host/posts"),
         ("database_url", "postgresql://"),
+        ("database_url", "postgresql://u:p@host:port/posts"),
+        ("database_url", "postgresql://u:p@host:70000/posts"),
         ("openai_url", "api.openai.com"),
         ("openai_url", "ftp://api.openai.com"),
         ("openai_url", "https://user:password@api.openai.com"),
@@ -64,12 +66,15 @@ def test_defaults_are_valid() -> None:
     msgspec.convert(msgspec.to_builtins(ContentSettings()), ContentSettings)
 
 
-async def test_worker_gets_the_writer_and_the_posts(database: str) -> None:
-    """What handlers ask for by type."""
+async def test_worker_gets_the_writer_and_the_posts(database: str, tmp_path: object) -> None:
+    """The writer at the start, where its mistakes are told; the posts with the first job."""
     async with jobrunner_resources(ContentSettings(database_url=database)) as resources:
-        kinds = {type(one) for one in resources}
+        (late,) = resources
+        assert list(tmp_path.iterdir()) == []
+        studio = await late.get()
 
-    assert kinds == {Studio, PostStore}
+    assert isinstance(studio, Studio)
+    assert isinstance(studio.posts, PostStore)
 
 
 async def test_writer_that_is_not_installed_stops_the_worker_before_anything_is_made(

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jobrunner import PluginError
+from jobrunner import PluginError, SettingsError
 from jobrunner_image import ImageSettings
 from jobrunner_image.plugin import jobrunner_resources
 from jobrunner_image.registry import load_engine
@@ -94,7 +94,7 @@ async def test_another_distribution_adds_an_engine(tmp_path: Path, monkeypatch: 
 
 def test_unknown_engine_is_named_with_those_that_there_are() -> None:
     """A typing mistake stops the worker, not each job."""
-    with pytest.raises(PluginError, match=r"'crad' \(installed: card, openai\)"):
+    with pytest.raises(SettingsError, match=r"JOBRUNNER_IMAGE_ENGINE.*'crad' \(installed: card, openai\)"):
         load_engine("crad")
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobrunner_publish.addresses import is_public
+from jobrunner_publish import RefusedError
+from jobrunner_publish.addresses import check_web_url, is_public
 
 
 @pytest.mark.parametrize("address", ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"])
@@ -76,3 +77,23 @@ def test_every_address_has_an_answer_and_none_is_public_that_python_calls_privat
 ) -> None:
     """Our own list only ever takes away."""
     assert not (is_public(str(address)) and address.is_private)
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme"),
+    [("HTTPS://cdn.example.com/A.jpg", "https"), ("Http://CDN.example.com/A.jpg", "http")],
+)
+def test_scheme_and_host_are_the_same_in_any_case(url: str, scheme: str) -> None:
+    """What the payload takes must not be refused by the worker."""
+    parsed = check_web_url(url)
+
+    assert (parsed.scheme, parsed.host, parsed.path) == (scheme, "cdn.example.com", "/A.jpg")
+
+
+@pytest.mark.parametrize(
+    "url", ["HTTP://127.0.0.1/", "HTTPS://[::1]/", "FILE:///etc/passwd", "HTTP://0X7F.1/"]
+)
+def test_forbidden_address_is_refused_in_any_case(url: str) -> None:
+    """An upper-case letter is no way around."""
+    with pytest.raises(RefusedError):
+        check_web_url(url)

@@ -82,3 +82,10 @@ def test_step_names_fit_and_leave_room_for_the_steps_within(account_id: str) -> 
 def test_step_names_of_different_accounts_differ(account_ids: list[str]) -> None:
     """Two accounts that shared a step would be one post short."""
     assert len({step_key("x", account_id) for account_id in account_ids}) == len(account_ids)
+
+
+def test_account_that_is_called_like_a_hidden_one_has_a_step_of_its_own() -> None:
+    """A tenant that knows how long names are shortened must not take another account's step away."""
+    hidden = step_key("x", "a" * 128)
+
+    assert step_key("x", hidden.removeprefix("x:")) != hidden

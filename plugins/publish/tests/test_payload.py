@@ -73,6 +73,15 @@ def test_payload_of_the_source_system_is_valid(queue: Queue) -> None:
     assert no_media.content.media_urls == ()
 
 
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "Http"])
+def test_scheme_of_an_address_is_taken_in_any_case(scheme: str, queue: Queue) -> None:
+    """It is the same address; some tools write it so."""
+    _, payload = queue.codec.encode(with_content(mediaUrls=[f"{scheme}://cdn.example.com/a.jpg"]))
+
+    assert isinstance(payload, PublishDispatch)
+    assert payload.content.media_urls == (f"{scheme}://cdn.example.com/a.jpg",)
+
+
 def test_unknown_platform_is_valid_at_enqueue(queue: Queue) -> None:
     """Only workers know which platforms are installed."""
     queue.codec.encode(with_account(platform="myspace"))
@@ -89,9 +98,12 @@ def test_unknown_platform_is_valid_at_enqueue(queue: Queue) -> None:
         (make_payload(surprise=1), "surprise"),
         (with_account(platform=""), "platforms[0].platform"),
         (with_account(platform="my space"), "platforms[0].platform"),
+        (with_account(platform="x\n"), "platforms[0].platform"),
         (with_account(accountId=""), "platforms[0].accountId"),
         (with_account(credentials="EAAGsecret123"), "platforms[0].credentials"),
         (with_content(mediaUrls=["file:///etc/passwd"]), "content.mediaUrls[0]"),
+        (with_content(mediaUrls=["FTP://cdn.example.com/a.jpg"]), "content.mediaUrls[0]"),
+        (with_content(mediaUrls=["https://cdn.example.com/a.jpg\n"]), "content.mediaUrls[0]"),
         (with_content(mediaUrls=["https://cdn.example.com/a.jpg"] * 11), "content.mediaUrls"),
         (with_content(hook="  ", body="", mediaUrls=[]), "content"),
     ],

@@ -36,11 +36,12 @@ def test_demo_tells_the_whole_story_once_and_leaves_nothing_behind(commands):
     assert summary["completed"] == summary["jobs"] > 12 * 4
     assert summary["attempts"] == summary["jobs"] + summary["retries"]
     assert set(summary["queues"]) == {
-        *("content.generate.monthly", "image.generate", "approval.notify"),
+        *("content.generate.monthly", "content.regen.single", "image.generate", "approval.notify"),
         *("whatsapp-messages", "publish.dispatch", "analytics.pull"),
     }
     assert {kind: (one["expected"], one["once"]) for kind, one in summary["proof"].items()} == {
         "posts written": (13, 13),
+        "posts rewritten": (13, 13),  # about ten of a company's, so each where there are so few
         "images drawn": (13, 13),
         "mails": (13, 13),
         "messages": (18, 18),  # 5 of the campaign, and one for each post, since there are so few
@@ -82,12 +83,12 @@ def test_demo_prints_plain_lines_in_a_pipe(commands):
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     assert done.stdout.splitlines()[0] == "a month of posts: 5 of north-harbour, 1 of fjord-bakery"
-    line = r"^ *\d+\.\d s  \d+ of 39 jobs done, \d+ retries; north-harbour: \d written, .*; fjord-bakery: \d written, "
+    line = r"^ *\d+\.\d s  \d+ of 45 jobs done, \d+ retries; north-harbour: \d written, .*; fjord-bakery: \d written, "
     assert re.search(line, done.stdout, re.MULTILINE)
     assert re.search(r"^publish\.dispatch +6 +6 +0 +0$", done.stdout, re.MULTILINE)
     assert re.search(r"^images drawn +6 +6$", done.stdout, re.MULTILINE)
     assert "fjord-bakery was through with its 1 post after " in done.stdout
-    assert "51 of 51 effects arrived exactly once" in done.stdout
+    assert "57 of 57 effects arrived exactly once" in done.stdout
 
 
 @pytest.mark.long
@@ -207,9 +208,9 @@ def test_mail_and_message_of_which_nobody_knows_are_told(commands):
     ("plugins", "kinds"),
     [
         (("publish",), ["posts published"]),
-        (("content", "image"), ["posts written", "images drawn"]),
+        (("content", "image"), ["posts written", "posts rewritten", "images drawn"]),
         (("approval", "publish", "analytics"), ["mails", "posts published", "metric rows"]),
-        (("content", "analytics"), ["posts written"]),
+        (("content", "analytics"), ["posts written", "posts rewritten"]),
     ],
     ids=lambda value: "-".join(value).replace(" ", "_"),
 )
@@ -226,7 +227,8 @@ def test_story_is_told_without_plugins_that_are_not_installed(commands, plugins,
 def test_parts_that_are_left_out_are_named_with_what_helps():
     """Nobody should wonder why a part is missing; and with none there is nothing to show."""
     chosen = choose({"publish", "content", "somebody-elses"})
-    assert chosen.told == ("content", "publish")
+    assert chosen.told == ("content", "rewriting", "publish")
+    assert chosen.plugins == ("content", "publish")
     assert "without image: `pip install jobrunner-image`" in chosen.left_out
     assert len(chosen.left_out) == 4
     with pytest.raises(click.UsageError, match="pip install jobrunner-content jobrunner-image ") as refused:

@@ -12,7 +12,7 @@ import pytest
 
 from jobrunner.views import JobView
 from jobrunner_sandbox import orders, shelves
-from jobrunner_sandbox.cast import PLATFORMS, cast, packaged_texts
+from jobrunner_sandbox.cast import PLATFORMS, Text, cast, packaged_texts
 from jobrunner_sandbox.evidence import Evidence
 from jobrunner_sandbox.ledger import Ledger, Published
 from jobrunner_sandbox.mail_room import Mail
@@ -37,6 +37,12 @@ class World:
         self.rows = []
         self.excusing = False
         self.written = list(self.asked.months[0].post_ids)
+        self.former = []
+        for nth, (hook, body) in enumerate((("old", "b"), ("h", "old"))):
+            text = Text(post_id=self.written[nth], platform="x", hook=hook, body=body, hashtags=())
+            rewriting = orders.rewriting(self.company, text, nth)
+            self.asked.rewritings.append(rewriting)
+            self.former.append((text.post_id, 1, hook, body, "[]", rewriting.part, rewriting.job_id))
         for nth, (text, post_id) in enumerate(zip(packaged_texts(self.company), self.written, strict=True)):
             self._add(msgspec.structs.replace(text, post_id=post_id), nth)
         self.asked.messages = orders.messages(self.company)
@@ -103,13 +109,18 @@ class World:
                 "content_posts (tenant_id, post_id, platform, hook, body, hashtags)",
                 [("north-harbour", post_id, "x", "h", "b", "[]") for post_id in self.written],
             ),
+            "former": (
+                "content_post_versions (tenant_id, post_id, version, hook, body, hashtags, part, replaced_by)",
+                [("north-harbour", *row) for row in self.former],
+            ),
             shelves.METRICS: (
                 "metrics (tenant, platform, post, metric)",
                 [("north-harbour", *row) for row in self.rows],
             ),
         }
         for name, (table, rows) in tables.items():
-            with closing(sqlite3.connect(self.folder / name)) as database, database:
+            file = shelves.POSTS if name == "former" else name
+            with closing(sqlite3.connect(self.folder / file)) as database, database:
                 database.execute(f"CREATE TABLE {table}")
                 for row in rows:
                     database.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
@@ -141,6 +152,7 @@ def test_everything_is_found_where_it_should_be(world):
     assert faults(findings) == set()
     assert {kind: finding.once for kind, finding in findings.items()} == {
         "posts written": 5,
+        "posts rewritten": 2,
         "images drawn": 5,
         "mails": 5,
         "messages": 3,
@@ -159,9 +171,33 @@ def replace_post(world, platform, **changes):
     world.posts[at] = msgspec.structs.replace(world.posts[at], **changes)
 
 
+def keep_text(world, nth, hook, body):
+    """Let a post have been this before it was rewritten, and the job have known it so."""
+    post_id, version, _, _, tags, *rest = world.former[nth]
+    world.former[nth] = (post_id, version, hook, body, tags, *rest)
+    order = world.asked.rewritings[nth]
+    text = msgspec.structs.replace(order.text, hook=hook, body=body)
+    world.asked.rewritings[nth] = msgspec.structs.replace(order, text=text)
+
+
 CHANGES = {
     "post not written": (lambda w: w.written.pop(), {("posts written", "missing")}),
     "post nobody asked for": (lambda w: w.written.append("other-001"), {("posts written", "strangers")}),
+    "rewriting lost": (lambda w: w.former.pop(), {("posts rewritten", "missing")}),
+    "rewriting nobody asked for": (
+        lambda w: w.former.append((w.written[2], 1, "old", "b", "[]", "full", "job-x")),
+        {("posts rewritten", "strangers")},
+    ),
+    "post rewritten twice": (
+        lambda w: w.former.append((w.written[0], 2, "h", "b", "[]", "full", "rewriting-other")),
+        {("posts rewritten", "strangers")},
+    ),
+    "text as it was not kept": (
+        lambda w: w.former.__setitem__(0, (*w.former[0][:2], "older", *w.former[0][3:])),
+        {("posts rewritten", "wrong")},
+    ),
+    "rewriting that changed nothing": (lambda w: keep_text(w, 0, "h", "b"), {("posts rewritten", "wrong")}),
+    "rewriting that changed more": (lambda w: keep_text(w, 1, "old", "old"), {("posts rewritten", "wrong")}),
     "image gone": (lambda w: image(w).unlink(), {("images drawn", "missing")}),
     "image altered": (
         lambda w: image(w, 2).write_bytes(image(w, 3).read_bytes()),

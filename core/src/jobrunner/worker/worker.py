@@ -113,6 +113,7 @@ class Worker:
         self._logs = logs
         self._clock = clock or SystemClock()
         self._listen = listen
+        self._concurrency: dict[str, int] = {}
         observers: list[tuple[str, Observer]] = [("jobrunner", logs.observer())]
         observers += [(one.name, function) for one, function in plugins.implementing("jobrunner_event")]  # type: ignore[misc]  # implementations of jobrunner_event
         self.observers = Observers(observers, self._clock)
@@ -136,11 +137,16 @@ class Worker:
         """Serve until told to stop; the exit status.
 
         Raises:
+            SettingsError: A queue's variable of concurrency has a value that cannot be used.
             StoreError: The store cannot be reached at the start, or may not be used.
             PluginError: A plugin's resources cannot be made.
             UnknownQueueError: A queue that was asked for is declared by no plugin.
         """
         queues = self._queues()
+        # Before the store is reached: a typing mistake in a variable is told at once, whatever else is wrong.
+        self._concurrency = {
+            queue.name: queue_concurrency(queue, self._settings, self._environ) for queue in queues
+        }
         store = open_store(self._address, self._settings.prefix)
         try:
             nodes = await store.run_everywhere(server.info())
@@ -284,7 +290,7 @@ class Worker:
         owner = self.plugins.owner(queue.name)
         return Consumer(
             queue,
-            concurrency=queue_concurrency(queue, self._settings, self._environ),
+            concurrency=self._concurrency[queue.name],
             worker_id=self.id,
             store=store,
             executor=executor,
@@ -327,7 +333,7 @@ class Worker:
                 distribution=owner.found.distribution and f"{owner.found.distribution} {owner.found.version}"
                 if owner
                 else "",
-                concurrency=queue_concurrency(queue, self._settings, self._environ),
+                concurrency=self._concurrency[queue.name],
             )
             declared.append((about, payload_schema(queue)))
         return declared

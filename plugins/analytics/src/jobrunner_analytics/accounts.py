@@ -19,16 +19,16 @@ from jobrunner import PluginError, Secret
 VARIABLE = "JOBRUNNER_ANALYTICS_ACCOUNTS"
 MOST_FILE = 4 << 20
 
-Text = Meta(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=200)
+Text = Meta(pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)", max_length=200)
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tenant: Annotated[str, Text]
-    platform: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=32)]
-    id: Annotated[str, Meta(pattern=r"^[!-~]+$", max_length=200)]
-    token: Annotated[str, Secret, Meta(pattern=r"^[!-~]+$", max_length=8192)]
+    platform: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)", max_length=32)]
+    id: Annotated[str, Meta(pattern=r"^[!-~]+$(?!\n)", max_length=200)]
+    token: Annotated[str, Secret, Meta(pattern=r"^[!-~]+$(?!\n)", max_length=8192)]
     brand: Annotated[str, Text] | None = None
-    instance: Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+/?$", max_length=255)] = ""
+    instance: Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+/?$(?!\n)", max_length=255)] = ""
 
 
 class Account:

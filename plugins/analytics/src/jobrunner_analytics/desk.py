@@ -5,17 +5,16 @@ Wires only.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
 import msgspec
 
+from jobrunner import Registry
 from jobrunner_analytics.accounts import AccountBook
 from jobrunner_analytics.metrics import MetricStore
-from jobrunner_analytics.platform import Context
-from jobrunner_analytics.registry import Platforms, load_platforms
+from jobrunner_analytics.platform import Context, Platform
 from jobrunner_analytics.settings import AnalyticsSettings
 
 LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=20.0)
@@ -33,23 +32,25 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     accounts: AccountBook
-    platforms: Platforms
+    platforms: Registry[Platform]
     store: MetricStore
     context: Context
 
 
 @asynccontextmanager
-async def open_desk(settings: AnalyticsSettings) -> AsyncIterator[Desk]:
+async def open_desk(
+    settings: AnalyticsSettings, *, platforms: Registry[Platform], accounts: AccountBook
+) -> AsyncIterator[Desk]:
     """Open what analytics jobs need, and close it at the end.
 
     Args:
         settings: The plugin's settings.
+        platforms: The platforms that are installed.
+        accounts: The accounts and their tokens.
 
     Raises:
-        PluginError: A platform, the accounts file or the database's address cannot be used.
+        PluginError: The database's address cannot be used.
     """
-    platforms = load_platforms()
-    accounts = await asyncio.to_thread(AccountBook, settings.accounts)
     store = MetricStore(settings.database_url)
     client = httpx.AsyncClient(
         limits=LIMITS, timeout=settings.timeout, headers={"User-Agent": "jobrunner-analytics"}

@@ -1,7 +1,8 @@
 """The handler of `analytics.pull`: every account of every platform, page by page, into the table.
 
-Each page is a durable step that ends when its rows are written: a later attempt goes on with the page that did not
-come through. One account's failure never keeps the others from being read.
+Each page is a durable step that ends when its rows are written, and a page ends before a post that does not come through:
+what is done again is that post alone. One account's failure never keeps the others from being read, and an attempt that
+got on is not spent.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jobrunner import Discard, Job, JobrunnerError, PluginError, Retry
+from jobrunner import Discard, Job, JobrunnerError, PluginError, Retry, Snooze
 from jobrunner_analytics.accounts import VARIABLE, Account
 from jobrunner_analytics.desk import Desk
 from jobrunner_analytics.failures import PlatformError, TransientError, clip
@@ -25,6 +26,15 @@ MOST_KEY = 96
 """Characters of an account's step name, which leaves room for the page's number: a name has 128 at most."""
 
 MOST_FLOOR_S = 300.0
+MOST_CUTS = 200
+"""Pages of one account that may end before their time: each is a step, and what a job's steps hold is bounded."""
+
+MOST_SNOOZE_S = 86_400.0
+"""The longest that a job may be put off without an attempt."""
+
+GOT_ON_S = 10.0
+"""Seconds until a job that got on comes back, where no platform says when."""
+
 MOST_LISTED = 20
 
 
@@ -36,15 +46,24 @@ class PageDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     found: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
     next_cursor: str = ""
+    is_cut: bool = False
 
 
 class Postponed(msgspec.Struct, frozen=True, kw_only=True):
-    """An account that is to be read again: why, and how many seconds the platform asks to wait."""
+    """An account that is to be read again: why, how many seconds the platform asks to wait, and whether it got on."""
 
     platform: str
     account_id: str
     reason: str
     retry_after: float | None = None
+    got_on: bool = False
+
+
+class Progress:
+    """What this attempt has read of one account that no attempt before it had."""
+
+    def __init__(self) -> None:
+        self.pages = 0
 
 
 class PullIncompleteError(Exception):
@@ -54,22 +73,23 @@ class PullIncompleteError(Exception):
 End = Pull | Postponed
 
 
-async def pull(job: Job[AnalyticsPull]) -> PullResult:
+async def pull(job: Job[AnalyticsPull], desk: Desk) -> PullResult:
     """Pull the figures of a tenant's posts from every platform.
 
     Args:
         job: The job.
+        desk: The accounts, the platforms and the table.
 
     Returns:
         What came of each account, where one at least was read.
 
     Raises:
+        Snooze: Some are to be tried again, and one of them got on; no attempt is spent.
         Retry: Some are to be tried again, and a platform says after how long.
         PullIncompleteError: Some are to be tried again.
         Discard: None was read, and none ever will be.
         MetricStoreError: The table cannot be written at the moment.
     """
-    desk = job.resource(Desk)
     await _refresh(job, desk)
     payload = job.payload
     ends: list[End] = []
@@ -93,6 +113,8 @@ def conclude(
         attempt: The attempt's number, from 1.
 
     Raises:
+        Snooze: Some are to be tried again, and one of them got on; a large account on a platform that often fails
+            would else use up its attempts.
         Retry: Some are to be tried again, and a platform says after how long; the longest of those waits,
             and no shorter than 2, 4, 8 and so on to 300 seconds, so that no attempts are spent in a moment.
         PullIncompleteError: Some are to be tried again.
@@ -106,6 +128,8 @@ def conclude(
         late = [f"{end.platform} {end.account_id}: {clip(end.reason)}" for end in postponed]
         summary = "; ".join([f"{len(postponed)} of {len(ends)} accounts not read yet", *late, *reasons])
         waits = [end.retry_after for end in postponed if end.retry_after is not None]
+        if any(end.got_on for end in postponed):
+            raise Snooze(min(max([GOT_ON_S, *waits]), MOST_SNOOZE_S), summary)
         if waits:
             raise Retry(after=max(*waits, min(2.0**attempt, MOST_FLOOR_S)), reason=summary)
         raise PullIncompleteError(summary)
@@ -177,8 +201,9 @@ async def _pull_account(
     wanted: Wanted,
     found: set[str],
 ) -> End:
+    progress = Progress()
     try:
-        pages, truncated = await _read_pages(job, desk, platform, account, wanted)
+        pages, truncated = await _read_pages(job, desk, platform, account, wanted, progress)
     except TransientError as error:
         job.log.warning("account.postponed", platform=account.platform, account=account.id, reason=str(error))
         return Postponed(
@@ -186,6 +211,7 @@ async def _pull_account(
             account_id=account.id,
             reason=str(error),
             retry_after=error.retry_after,
+            got_on=progress.pages > 0,
         )
     except PlatformError as error:
         return _failed(job, account.platform, f"{error}; see {account.entry}", account_id=account.id)
@@ -207,34 +233,60 @@ async def _pull_account(
 
 
 async def _read_pages(
-    job: Job[AnalyticsPull], desk: Desk, platform: Platform, account: Account, wanted: Wanted
+    job: Job[AnalyticsPull],
+    desk: Desk,
+    platform: Platform,
+    account: Account,
+    wanted: Wanted,
+    progress: Progress,
 ) -> tuple[list[PageDone], bool]:
     """All pages of an account, each a step; and whether there were more than the settings allow."""
     key = step_key(account.platform, account.id)
     pages: list[PageDone] = []
     cursor = ""
-    for number in range(1, desk.context.settings.max_pages + 1):
-        page = await job.step(f"{key}:{number}", _do_page, desk, platform, account, wanted, cursor)
+    whole = 0
+    while whole < desk.context.settings.max_pages:
+        reading = _Reading(desk, platform, account, wanted)
+        page = await job.step(f"{key}:{len(pages) + 1}", reading.page, cursor)
         pages.append(page)
+        progress.pages += reading.is_done
+        whole += not page.is_cut
         if not page.next_cursor or page.next_cursor == cursor:
             return pages, False
         cursor = page.next_cursor
+        if reading.wait is not None or len(pages) - whole > MOST_CUTS:
+            raise TransientError(reading.why or "too many calls failed", retry_after=reading.wait)
     return pages, True
 
 
-async def _do_page(desk: Desk, platform: Platform, account: Account, wanted: Wanted, cursor: str) -> PageDone:
-    """Read a page and write its rows."""
-    page = await _ask(desk, platform, account, wanted, cursor)
-    rows = make_rows(page.posts, wanted=wanted, account=account, now=desk.context.now())
-    await desk.store.upsert(rows)
-    with_figures = {row.post for row in rows}
-    return PageDone(
-        posts=len(with_figures),
-        rows=len(rows),
-        found=tuple(sorted(with_figures)) if wanted.query.post_ids else (),
-        unsupported=page.unsupported,
-        next_cursor=page.next_cursor,
-    )
+class _Reading:
+    """The reading of one page in this attempt; nothing of it is there where an earlier attempt read the page."""
+
+    def __init__(self, desk: Desk, platform: Platform, account: Account, wanted: Wanted) -> None:
+        self._desk = desk
+        self._platform = platform
+        self._account = account
+        self._wanted = wanted
+        self.is_done = False
+        self.why = ""
+        self.wait: float | None = None
+
+    async def page(self, cursor: str) -> PageDone:
+        """Read a page and write its rows."""
+        wanted, context = self._wanted, self._desk.context
+        page = await _ask(self._desk, self._platform, self._account, wanted, cursor)
+        rows = make_rows(page.posts, wanted=wanted, account=self._account, now=context.now())
+        await self._desk.store.upsert(rows)
+        self.is_done, self.why, self.wait = True, page.cut, page.retry_after
+        with_figures = {row.post for row in rows}
+        return PageDone(
+            posts=len(with_figures),
+            rows=len(rows),
+            found=tuple(sorted(with_figures)) if wanted.query.post_ids else (),
+            unsupported=page.unsupported,
+            next_cursor=page.next_cursor,
+            is_cut=bool(page.cut),
+        )
 
 
 async def _ask(desk: Desk, platform: Platform, account: Account, wanted: Wanted, cursor: str) -> Page:

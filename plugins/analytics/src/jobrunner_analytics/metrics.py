@@ -19,8 +19,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from jobrunner import PluginError
 from jobrunner_analytics.failures import clip
+from jobrunner_analytics.settings import DATABASE_VARIABLE as VARIABLE
 
-VARIABLE = "JOBRUNNER_ANALYTICS_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 BATCH = 500
 """Rows a statement: far below the parameters that either database takes."""

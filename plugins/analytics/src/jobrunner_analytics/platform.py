@@ -61,11 +61,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         posts: The posts, with what figures they have.
         next_cursor: Where the next page begins; empty at the end. It holds no token.
         unsupported: Names of metrics that the platform says it does not have.
+        cut: Why the page ends before a post that did not come through, empty where it is whole. `next_cursor` begins
+            with that post, so that what was read is kept and only the rest is asked for again.
+        retry_after: Seconds that the platform asks to wait before that, None if it says nothing.
     """
 
     posts: tuple[PostFigures, ...] = ()
     next_cursor: str = ""
     unsupported: tuple[str, ...] = ()
+    cut: str = ""
+    retry_after: float | None = None
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,19 +1,28 @@
 """The plugin `analytics` as it is loaded: its settings, its queue, and what its jobs share.
 
-Declares and wires. What a job does is the handler's, which is imported when a worker opens its resources: the HTTP
-client and the database layer take time to import, which producers and the command line need not wait for.
+Declares and wires. What a job does is the handler's, which is imported with the first job: the database's library behind
+it takes half a second and fifteen megabytes, which producers, the command line and a worker that waits need not pay.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
-from jobrunner import Job, Queue, RetryPolicy, hookimpl
+from jobrunner import Job, Late, Queue, Registry, RetryPolicy, SettingsError, hookimpl
 from jobrunner_analytics.payload import AnalyticsPull
 from jobrunner_analytics.result import PullResult
-from jobrunner_analytics.settings import AnalyticsSettings
+from jobrunner_analytics.settings import DATABASE_VARIABLE, AnalyticsSettings
+
+if TYPE_CHECKING:  # for start-up time, see above
+    from jobrunner_analytics.accounts import AccountBook
+    from jobrunner_analytics.desk import Desk
+    from jobrunner_analytics.platform import Platform
 
 TIMEOUT_S = 3600.0
 """A hundred pages of 25 posts, a call a post, at a pace that is slow and not yet broken; what is done is kept."""
@@ -21,9 +30,11 @@ TIMEOUT_S = 3600.0
 
 async def pull(job: Job[AnalyticsPull]) -> PullResult:
     """Pull figures from every platform; see `jobrunner_analytics.handler.pull`."""
+    late: Late[Desk] = job.resource(Late)
+    desk = await late.get()
     from jobrunner_analytics import handler  # noqa: PLC0415 - for start-up time, see above
 
-    return await handler.pull(job)
+    return await handler.pull(job, desk)
 
 
 @hookimpl
@@ -51,9 +62,27 @@ def jobrunner_queues() -> list[Queue]:
 @hookimpl
 @asynccontextmanager
 async def jobrunner_resources(settings: AnalyticsSettings) -> AsyncIterator[list[object]]:
-    """Open the client, the accounts, the platforms and the table, once a worker."""
-    importlib.import_module("jobrunner_analytics.handler")  # now, so that the first job does not wait for it
+    """Load the platforms and read the accounts once a worker; open the client and the table with the first job."""
+    from jobrunner_analytics.accounts import AccountBook  # noqa: PLC0415 - for start-up time, see above
+    from jobrunner_analytics.registry import load_platforms  # noqa: PLC0415 - likewise
+
+    if not settings.is_sqlite and importlib.util.find_spec("psycopg") is None:
+        raise SettingsError(
+            DATABASE_VARIABLE, "it names PostgreSQL: pip install 'jobrunner-analytics[postgres]'"
+        )
+    platforms = load_platforms()
+    accounts = await asyncio.to_thread(AccountBook, settings.accounts)
+    async with Late(partial(_open_desk, settings, platforms=platforms, accounts=accounts)) as late:
+        yield [late]
+
+
+@asynccontextmanager
+async def _open_desk(
+    settings: AnalyticsSettings, *, platforms: Registry[Platform], accounts: AccountBook
+) -> AsyncIterator[Desk]:
+    # On a thread, so that the worker goes on meanwhile.
+    await asyncio.to_thread(importlib.import_module, "jobrunner_analytics.handler")
     from jobrunner_analytics.desk import open_desk  # noqa: PLC0415 - for start-up time, see above
 
-    async with open_desk(settings) as desk:
-        yield [desk]
+    async with open_desk(settings, platforms=platforms, accounts=accounts) as desk:
+        yield desk

@@ -30,15 +30,15 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_desk(settings: ApprovalSettings) -> AsyncIterator[Desk]:
+async def open_desk(settings: ApprovalSettings, mailer: Mailer) -> AsyncIterator[Desk]:
     """Open what approval jobs need, and close it at the end. Nothing is connected yet.
 
     Args:
         settings: The plugin's settings.
+        mailer: The mail server.
 
     Raises:
-        SettingsError: The database's address or the file of certificates cannot be used.
+        SettingsError: The database's address cannot be used.
     """
-    mailer = Mailer(settings)
     async with open_directory(settings) as directory:
         yield Desk(directory=directory, mailer=mailer, settings=settings)

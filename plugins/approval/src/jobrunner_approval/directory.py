@@ -20,9 +20,8 @@ from sqlalchemy.schema import CreateTable
 
 from jobrunner import SettingsError
 from jobrunner_approval.approver import Approver
+from jobrunner_approval.settings import DATABASE_VARIABLE as VARIABLE
 from jobrunner_approval.settings import ApprovalSettings
-
-VARIABLE = "JOBRUNNER_APPROVAL_DATABASE_URL"
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 

@@ -29,11 +29,12 @@ CHANNELS: dict[str, tuple[Channel, ...]] = {
 }
 
 
-async def notify(job: Job[ApprovalNotify]) -> NotifyResult:
+async def notify(job: Job[ApprovalNotify], desk: Desk) -> NotifyResult:
     """Tell all approvers of a post.
 
     Args:
         job: The job.
+        desk: The table and the mail server.
 
     Returns:
         Who was reached and how, and who was not.
@@ -43,7 +44,7 @@ async def notify(job: Job[ApprovalNotify]) -> NotifyResult:
         ApprovalIncompleteError: Some notices are to be tried again.
         Discard: Nobody was reached, or something must be mended first.
     """
-    desk, payload = job.resource(Desk), job.payload
+    payload = job.payload
     found = await desk.directory.find(payload.tenant_id, payload.approver_ids)
     total = len(payload.approver_ids)
     ends: list[End] = []

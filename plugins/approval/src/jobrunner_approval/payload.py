@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
 """No control characters: ids go into a mail's headers, and into names that are printed."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE)]

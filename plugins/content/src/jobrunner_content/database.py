@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from jobrunner import SettingsError
+from jobrunner_content.settings import DATABASE_VARIABLE as VARIABLE
 from jobrunner_content.tables import METADATA
 
-VARIABLE = "JOBRUNNER_CONTENT_DATABASE_URL"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 BUSY_S = 30.0

@@ -51,11 +51,12 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     passing: bool
 
 
-async def generate(job: Job[ContentGenerateMonthly]) -> MonthlyResult:
+async def generate(job: Job[ContentGenerateMonthly], studio: Studio) -> MonthlyResult:
     """Write a month of posts.
 
     Args:
         job: The job.
+        studio: Who writes, and where the posts are kept.
 
     Returns:
         The posts by platform, once all are written.
@@ -67,7 +68,7 @@ async def generate(job: Job[ContentGenerateMonthly]) -> MonthlyResult:
         Discard: The others are written, and the rest never will be; or none will be until somebody changes something.
         PostStoreError: The post store cannot be used at the moment.
     """
-    return await _Month(job).run()
+    return await _Month(job, studio).run()
 
 
 def failed(failures: Sequence[Failure], *, done: int, total: int) -> Exception:
@@ -92,9 +93,9 @@ def failed(failures: Sequence[Failure], *, done: int, total: int) -> Exception:
 class _Month:
     """One attempt at a month."""
 
-    def __init__(self, job: Job[ContentGenerateMonthly]) -> None:
+    def __init__(self, job: Job[ContentGenerateMonthly], studio: Studio) -> None:
         self._job = job
-        self._studio = job.resource(Studio)
+        self._studio = studio
         self._wishes = job.payload.preferences or MonthlyPreferences()
         self._hashtags = clean_hashtags(self._wishes.hashtags)
         self._new = 0

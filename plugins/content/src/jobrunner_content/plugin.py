@@ -1,19 +1,27 @@
 """The plugin `content` as it is loaded: its settings, its queues, and what its jobs share.
 
-Declares and wires. What a job does is the handlers', which are imported when a worker opens its resources: the
-database's library takes half a second to import, which producers and the command line need not wait for.
+Declares and wires. What a job does is the handlers', which are imported with the first job: the database's library
+takes half a second and fifteen megabytes, which producers, the command line and a worker that waits need not pay.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import importlib.util
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
-from jobrunner import Job, Queue, RetryPolicy, hookimpl
+from jobrunner import Job, Late, Queue, RetryPolicy, SettingsError, hookimpl
 from jobrunner_content.payload import ContentGenerateMonthly, ContentRegenSingle
 from jobrunner_content.result import MonthlyResult, RegenResult
-from jobrunner_content.settings import ContentSettings
+from jobrunner_content.settings import DATABASE_VARIABLE, ContentSettings
+
+if TYPE_CHECKING:  # for start-up time, see above
+    from jobrunner_content.studio import Studio
+    from jobrunner_content.writer import Writer
 
 MONTHLY_TIMEOUT_S = 7200.0
 """An attempt at 200 posts of half a minute each; the next one goes on where it stood."""
@@ -25,16 +33,20 @@ CONCURRENCY_VARIABLE = "CONTENT_WORKER_CONCURRENCY"
 
 async def generate_monthly(job: Job[ContentGenerateMonthly]) -> MonthlyResult:
     """Write a month of posts; see `jobrunner_content.monthly.generate`."""
+    late: Late[Studio] = job.resource(Late)
+    studio = await late.get()
     from jobrunner_content import monthly  # noqa: PLC0415 - for start-up time, see above
 
-    return await monthly.generate(job)
+    return await monthly.generate(job, studio)
 
 
 async def regenerate_single(job: Job[ContentRegenSingle]) -> RegenResult:
     """Rewrite one post; see `jobrunner_content.regeneration.regenerate`."""
+    late: Late[Studio] = job.resource(Late)
+    studio = await late.get()
     from jobrunner_content import regeneration  # noqa: PLC0415 - for start-up time, see above
 
-    return await regeneration.regenerate(job)
+    return await regeneration.regenerate(job, studio)
 
 
 @hookimpl
@@ -75,10 +87,22 @@ def jobrunner_queues() -> list[Queue]:
 @hookimpl
 @asynccontextmanager
 async def jobrunner_resources(settings: ContentSettings) -> AsyncIterator[list[object]]:
-    """Open the writer and the post store, once a worker."""
-    for handler in ("monthly", "regeneration"):  # now, so that the first job does not wait for them
-        importlib.import_module(f"jobrunner_content.{handler}")
+    """Open the writer once a worker, and the post store with the first job."""
+    from jobrunner_content.registry import open_writer  # noqa: PLC0415 - for start-up time, see above
+
+    if not settings.is_sqlite and importlib.util.find_spec("psycopg") is None:
+        raise SettingsError(
+            DATABASE_VARIABLE, "psycopg is not installed; run: pip install 'jobrunner-content[postgres]'"
+        )
+    async with open_writer(settings) as writer, Late(partial(_open_studio, settings, writer)) as late:
+        yield [late]
+
+
+@asynccontextmanager
+async def _open_studio(settings: ContentSettings, writer: Writer) -> AsyncIterator[Studio]:
+    for module in ("monthly", "regeneration"):  # on a thread, so that the worker goes on meanwhile
+        await asyncio.to_thread(importlib.import_module, f"jobrunner_content.{module}")
     from jobrunner_content.studio import open_studio  # noqa: PLC0415 - for start-up time, see above
 
-    async with open_studio(settings) as studio:
-        yield [studio, studio.posts]
+    async with open_studio(settings, writer) as studio:
+        yield studio

@@ -18,11 +18,12 @@ from jobrunner_content.text import PostText
 from jobrunner_content.writer import Brief
 
 
-async def regenerate(job: Job[ContentRegenSingle]) -> RegenResult:
+async def regenerate(job: Job[ContentRegenSingle], studio: Studio) -> RegenResult:
     """Rewrite one post, or a part of it.
 
     Args:
         job: The job.
+        studio: Who writes, and where the posts are kept.
 
     Returns:
         The post's new version.
@@ -34,7 +35,7 @@ async def regenerate(job: Job[ContentRegenSingle]) -> RegenResult:
         Discard: There is no such post, or it is another brand's or platform's, or no text will ever be written.
         PostStoreError: The post store cannot be used at the moment.
     """
-    payload, posts = job.payload, job.resource(Studio).posts
+    payload, posts = job.payload, studio.posts
     post = await posts.find(payload.tenant_id, payload.post_id)
     if post is None:
         # The same words for a post that is another tenant's: who asks must not learn that it is there.
@@ -42,12 +43,12 @@ async def regenerate(job: Job[ContentRegenSingle]) -> RegenResult:
     _check(post, payload)
     version = await posts.replacement(payload.tenant_id, payload.post_id, job_id=job.id)
     if version is None:
-        version = await _rewrite(job, post)
+        version = await _rewrite(job, studio, post)
     return RegenResult(post_id=post.post_id, regenerated=payload.regeneration_type, version=version)
 
 
-async def _rewrite(job: Job[ContentRegenSingle], post: Post) -> int:
-    studio, part = job.resource(Studio), job.payload.regeneration_type
+async def _rewrite(job: Job[ContentRegenSingle], studio: Studio, post: Post) -> int:
+    part = job.payload.regeneration_type
 
     async def compose() -> PostText:
         return await studio.compose(job, _brief(job, post))

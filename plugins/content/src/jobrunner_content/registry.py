@@ -1,17 +1,16 @@
-"""The writers that are installed, found through entry points of the group `jobrunner_content.writers`.
+"""The writers that are installed: entry points of the group `jobrunner_content.writers`.
 
-The ones that come with this plugin are found in the same way as those of any other distribution. Only the chosen one
-is imported; a mistake is blamed on its distribution when a worker starts, not when the first job fails.
+Opens the one that the settings name, which alone is imported. Finding, loading and blaming are the core's.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import inspect
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import cast
 
-from jobrunner import JobrunnerError, PluginError, SettingsError
+from jobrunner import JobrunnerError, PluginError, Registry, SettingsError
 from jobrunner_content.settings import ContentSettings
 from jobrunner_content.writer import OpenWriter, Writer
 
@@ -30,19 +29,11 @@ def find_writer(name: str) -> OpenWriter:
         PluginError: Two have one, or it cannot be imported, or is nothing that can be called; the text names the
             distribution and its version.
     """
-    points = importlib.metadata.entry_points(group=GROUP)
-    found: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
-    for point in points:
-        if point.name.lower() == name.lower():
-            # One distribution can be on the path twice, as with an editable install; that is no conflict.
-            found.setdefault((point.value, _owner(point)), point)
-    if not found:
-        known = ", ".join(sorted({point.name.lower() for point in points})) or "none"
-        raise SettingsError(VARIABLE, f"no installed writer is named {name!r} (installed: {known})")
-    if len(found) > 1:
-        owners = " and ".join(sorted(owner for _, owner in found))
-        raise PluginError(f"two distributions declare the writer {name!r}: {owners}; uninstall one of them")
-    return _load(next(iter(found.values())))
+    writers = Registry(GROUP, kind="writer", check=_as_opener)
+    found = writers.find(name)
+    if found is None:
+        raise SettingsError(VARIABLE, writers.missing(name))
+    return found
 
 
 @asynccontextmanager
@@ -70,16 +61,7 @@ async def open_writer(settings: ContentSettings) -> AsyncIterator[Writer]:
         yield writer
 
 
-def _load(point: importlib.metadata.EntryPoint) -> OpenWriter:
-    blame = f"writer {point.name} ({_owner(point)})"
-    try:
-        found: OpenWriter = point.load()
-    except Exception as error:
-        raise PluginError(f"{blame} cannot be imported: {type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise PluginError(f"{blame}: {point.value} cannot be called")
-    return found
-
-
-def _owner(point: importlib.metadata.EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+def _as_opener(loaded: object) -> OpenWriter:
+    if not callable(loaded):
+        raise ValueError("cannot be called")
+    return cast("OpenWriter", loaded)

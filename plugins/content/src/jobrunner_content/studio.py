@@ -14,7 +14,6 @@ import msgspec
 from jobrunner import Job, JobrunnerError
 from jobrunner_content.failures import TransientError, WriterError, clip
 from jobrunner_content.poststore import PostStore, open_poststore
-from jobrunner_content.registry import open_writer
 from jobrunner_content.settings import ContentSettings
 from jobrunner_content.text import PostText, tidy
 from jobrunner_content.writer import Brief, Writer
@@ -68,18 +67,18 @@ class Studio(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def open_studio(settings: ContentSettings) -> AsyncIterator[Studio]:
+async def open_studio(settings: ContentSettings, writer: Writer) -> AsyncIterator[Studio]:
     """Open what content jobs need, and close it at the end.
 
     Args:
         settings: The plugin's settings.
+        writer: Who writes, open.
 
     Raises:
-        PluginError: The writer cannot be used.
-        SettingsError: The writer or the post store is set wrongly.
+        SettingsError: The post store is set wrongly.
         PostStoreError: The post store cannot be reached.
     """
-    async with open_writer(settings) as writer, open_poststore(settings.database_url) as posts:
+    async with open_poststore(settings.database_url) as posts:
         yield Studio(writer=writer, posts=posts, settings=settings)
 
 

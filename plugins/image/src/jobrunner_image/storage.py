@@ -85,9 +85,18 @@ class ObjectStore:
         self._root = root.rstrip("/")
 
     def put(self, path: str, content: bytes) -> str:
-        """Store a picture by one write; see `Gallery.put`."""
+        """Store a picture by one write; see `Gallery.put`.
+
+        Raises:
+            OSError: The store cannot be reached, or refuses; whatever was there is there.
+        """
         target = f"{self._root}/{path}"
-        self._system.pipe_file(target, content)
+        try:
+            self._system.pipe_file(target, content)
+        except Exception as error:
+            # A driver raises its client's own errors besides those of a file system.
+            told = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            raise OSError(f"{path} cannot be stored: {told}") from error
         return str(self._system.unstrip_protocol(target))
 
 

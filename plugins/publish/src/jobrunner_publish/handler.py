@@ -96,7 +96,7 @@ def conclude(ends: list[Delivery | Postponed], *, post_id: str, attempt: int) ->
 def step_key(platform: str, account_id: str) -> str:
     """Return the step name of an account: readable where it can be, and never the same for two of them."""
     key = f"{platform.lower()}:{account_id}"
-    if len(key) <= MOST_KEY and key.isprintable():
+    if len(key) <= MOST_KEY and key.isprintable() and not account_id.startswith("~"):
         return key
     return f"{platform.lower()}:~{hashlib.sha256(account_id.encode()).hexdigest()[:40]}"
 

@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 import httpx
 import msgspec
 
-from jobrunner_publish.adapter import Context
+from jobrunner import Registry
+from jobrunner_publish.adapter import Adapter, Context
 from jobrunner_publish.effect import Remember
 from jobrunner_publish.fetch import Fetcher
-from jobrunner_publish.registry import Platforms, load_platforms
+from jobrunner_publish.registry import load_platforms
 from jobrunner_publish.settings import PublishSettings
 
 LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=20.0)
@@ -33,7 +34,7 @@ class Publisher(msgspec.Struct, frozen=True, kw_only=True):
 
     http: httpx.AsyncClient
     fetcher: Fetcher
-    platforms: Platforms
+    platforms: Registry[Adapter]
     settings: PublishSettings
 
     def context(self, remember: Remember, *, run: int) -> Context:

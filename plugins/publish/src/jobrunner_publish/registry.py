@@ -1,67 +1,32 @@
-"""The platforms that are installed, found through entry points of the group `jobrunner_publish.platforms`.
+"""The platforms that are installed: entry points of the group `jobrunner_publish.platforms`.
 
-The ones that come with this plugin are found in the same way as those of any other distribution. A mistake is
-blamed on its distribution when a worker starts, not when the first post fails.
+Says what an adapter must have. Finding, loading and blaming are the core's.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import inspect
-from collections.abc import Mapping
+from typing import cast
 
-from jobrunner import PluginError
+from jobrunner import Registry
 from jobrunner_publish.adapter import Adapter
 
 GROUP = "jobrunner_publish.platforms"
 
 
-class Platforms:
-    """Adapters by the name of their platform."""
-
-    def __init__(self, adapters: Mapping[str, Adapter]) -> None:
-        self._adapters = {name.lower(): adapter for name, adapter in adapters.items()}
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the platforms, in lower case and in order."""
-        return sorted(self._adapters)
-
-    def find(self, name: str) -> Adapter | None:
-        """Return the adapter of a platform in any spelling of its name, None if there is none."""
-        return self._adapters.get(name.lower())
-
-
-def load_platforms() -> Platforms:
+def load_platforms() -> Registry[Adapter]:
     """Load every platform that installed distributions declare.
 
     Raises:
         PluginError: One cannot be imported, is no adapter, or two have one name; the text names the
             distribution and its version.
     """
-    points: dict[str, importlib.metadata.EntryPoint] = {}
-    for point in importlib.metadata.entry_points(group=GROUP):
-        name = point.name.lower()
-        other = points.setdefault(name, point)
-        # One distribution can be on the path twice, as with an editable install; that is no conflict.
-        if (other.value, _owner(other)) != (point.value, _owner(point)):
-            raise PluginError(
-                f"two distributions declare the platform {name!r}: {_owner(other)} and {_owner(point)}; "
-                "uninstall one of them"
-            )
-    return Platforms({name: _load(point) for name, point in points.items()})
+    platforms = Registry(GROUP, kind="platform", check=_as_adapter)
+    platforms.check_all()
+    return platforms
 
 
-def _load(point: importlib.metadata.EntryPoint) -> Adapter:
-    blame = f"platform {point.name} ({_owner(point)})"
-    try:
-        adapter: Adapter = point.load()
-    except Exception as error:
-        raise PluginError(f"{blame} cannot be imported: {type(error).__name__}: {error}") from error
-    if not inspect.iscoroutinefunction(getattr(adapter, "publish", None)):
-        raise PluginError(f"{blame}: {point.value} has no `async def publish(post, account, context)`")
-    return adapter
-
-
-def _owner(point: importlib.metadata.EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+def _as_adapter(loaded: object) -> Adapter:
+    if not inspect.iscoroutinefunction(getattr(loaded, "publish", None)):
+        raise ValueError("has no `async def publish(post, account, context)`")
+    return cast("Adapter", loaded)

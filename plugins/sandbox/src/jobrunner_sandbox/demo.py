@@ -81,8 +81,8 @@ def demo(
 ) -> int:
     """Tell a month of two companies, and show that everything arrives exactly once.
 
-    Posts are written, illustrated, approved by mail and WhatsApp, published on five platforms and counted; customers get a
-    message. Starts a Valkey in a temporary folder, stand-ins for all outside services, and a worker; nothing of it is left
+    Posts are written, some of them once more, illustrated, approved by mail and WhatsApp, published on five platforms and
+    counted; customers get a message. Starts a Valkey in a temporary folder, stand-ins for all outside services, and a worker; nothing of it is left
     behind. Some calls fail, so that retries can be seen; the demo brings their waits forward, and retries by hand what has
     used up its attempts. It exits 0 only if everything arrived exactly once; with lost answers switched on, what nobody
     knows of is listed instead.
@@ -144,7 +144,7 @@ async def play(here: Stage, screen: Screen) -> Summary:
     Raises:
         JobrunnerError: The worker ended, or nothing has moved for a minute.
     """
-    plugins = load(here.parts.told, here.environ)
+    plugins = load(here.parts.plugins, here.environ)
     store = open_store(from_environment(here.environ))
     watch, client = Watch(Admin(store, plugins)), Client(store, plugins)
     story = Story(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jobrunner.views import JobView
 from jobrunner_sandbox import orders, shelves
-from jobrunner_sandbox.cast import Company
+from jobrunner_sandbox.cast import Company, Text
 from jobrunner_sandbox.ledger import Ledger, Published
 from jobrunner_sandbox.mail_room import Mail
 from jobrunner_sandbox.parts import QUEUES, Parts
@@ -27,6 +27,7 @@ LINK = re.compile(re.escape(orders.REVIEW.partition("{")[0]) + r"[^\s\"<>]+")
 
 KINDS = {
     "content": "posts written",
+    "rewriting": "posts rewritten",
     "image": "images drawn",
     "approval": "mails",
     "whatsapp": "messages",
@@ -74,6 +75,7 @@ class Evidence:
         """Return what became of everything, by its kind; only kinds that the story has."""
         looks: dict[str, Callable[[], Finding]] = {
             "content": lambda: self._written(companies),
+            "rewriting": lambda: self._rewritten(companies),
             "image": self._drawn,
             "approval": self._mailed,
             "whatsapp": self._messaged,
@@ -94,6 +96,25 @@ class Evidence:
             for text in shelves.written(self._folder, company.tenant)
         ]
         return compare(expected, arrived)
+
+    def _rewritten(self, companies: tuple[Company, ...]) -> Finding:
+        """A rewriting is there if the text as it was is kept beside the job's name, and what it was to change changed."""
+        expected = {
+            (one.company.tenant, one.text.post_id, one.job_id): f"{one.company.tenant} {one.text.post_id}"
+            for one in self._asked.rewritings
+        }
+        asked = {one.job_id: one for one in self._asked.rewritings}
+        arrived: list[tuple[str, str, str]] = []
+        wrong: set[tuple[str, str, str]] = set()
+        for company in companies:
+            now = {text.post_id: text for text in shelves.written(self._folder, company.tenant)}
+            for former in shelves.rewritten(self._folder, company.tenant):
+                key = (company.tenant, former.text.post_id, former.job_id)
+                arrived.append(key)
+                order = asked.get(former.job_id)
+                if order and not _is_rewritten(order, former, now[former.text.post_id]):
+                    wrong.add(key)
+        return compare(expected, arrived, wrong=wrong)
 
     def _drawn(self) -> Finding:
         folder = self._folder / shelves.IMAGES
@@ -231,6 +252,18 @@ class Evidence:
         view = self._ended.get((QUEUES["approval"], notice.job_id))
         steps = view.steps.values() if view else ()
         return [str(step["jobId"]) for step in steps if isinstance(step, dict) and step.get("jobId")]
+
+
+def _is_rewritten(order: orders.Rewriting, former: shelves.Former, now: Text) -> bool:
+    """Whether a text is kept as it was, and of the new one what was asked for differs and nothing else."""
+    if (former.text, former.part, former.version) != (order.text, order.part, 2):
+        return False
+    if order.part == "full":
+        return now.whole != former.text.whole
+    return now.body != former.text.body and (now.hook, now.hashtags) == (
+        former.text.hook,
+        former.text.hashtags,
+    )
 
 
 def _plain(step: dict[str, object]) -> dict[str, str]:

@@ -40,7 +40,7 @@ def onlookers(here: Stage, port: int) -> Iterator[str]:
         JobrunnerError: It did not come up; the text has what it said last.
     """
     words = ["serve", "--dev", "--port", str(port)]
-    for plugin in here.parts.told:
+    for plugin in here.parts.plugins:
         words += ["--plugin", plugin]
     log = here.folder / LOG
     process = start_command(here.environ, here.folder, *words, log=log)

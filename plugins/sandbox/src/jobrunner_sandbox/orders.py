@@ -23,6 +23,12 @@ STYLES = (*("minimalist", "cartoon") * 5, "realistic", "abstract")
 SIDE = 480
 """Pixels of a picture's sides: enough for every platform, and quickly drawn."""
 
+REWRITINGS = 10
+"""Posts of a company that are written once more, about; a small one has each of its posts rewritten."""
+
+REWRITTEN = ("full", "body")
+"""What is rewritten, in turn."""
+
 BY_WHATSAPP = 20
 """Posts of a company whose approvers are asked by WhatsApp too: one number takes 45 messages at once, and no more."""
 
@@ -31,8 +37,8 @@ REVIEW = "https://review.example.com/{tenantId}/{postId}/{approverId}"
 
 TEMPLATE = "demo_note"
 BY_ID = ("instagram", "x")
-"""Platforms whose posts are asked for by their ids: X lists a post only some time after it was published, and of
-Instagram each post's figures are a call of their own, so that a long list with calls that fail would take many attempts."""
+"""Platforms whose posts are asked for by their ids: X lists a post only some time after it was published, and Instagram's
+show the other way to ask of a platform whose posts' figures are a call each."""
 
 PORTION = 8
 """Posts that one job asks for by their ids."""
@@ -49,6 +55,17 @@ class Month(msgspec.Struct, frozen=True, kw_only=True):
     payload: dict[str, object]
     post_ids: tuple[str, ...]
     """As the content plugin says that it names them: the job's id and a number."""
+
+
+class Rewriting(msgspec.Struct, frozen=True, kw_only=True):
+    """A post to be written once more, or a part of it."""
+
+    company: Company
+    text: Text
+    """As it was."""
+    part: str
+    job_id: str
+    payload: dict[str, object]
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +132,7 @@ class Orders(msgspec.Struct, kw_only=True):
     """All that was asked for, as it was asked."""
 
     months: list[Month] = []
+    rewritings: list[Rewriting] = []
     pictures: list[Picture] = []
     notices: list[Notice] = []
     messages: list[Message] = []
@@ -149,6 +167,27 @@ def months(company: Company, now: datetime) -> list[Month]:
         made.append(Month(company=company, job_id=job_id, payload=payload, post_ids=ids))
         left -= count
     return made
+
+
+def to_be_rewritten(company: Company) -> range:
+    """Which of a company's posts, counted from 0, are written once more."""
+    return range(0, company.posts, max(1, company.posts // REWRITINGS))
+
+
+def rewriting(company: Company, text: Text, nth: int) -> Rewriting:
+    """The rewriting of a company's post."""
+    part = REWRITTEN[to_be_rewritten(company).index(nth) % len(REWRITTEN)]
+    payload: dict[str, object] = {
+        "tenantId": company.tenant,
+        "postId": text.post_id,
+        "brandId": company.brand,
+        "platform": text.platform,
+        "regenerationType": part,
+        "preferences": {"style": "short sentences"},
+    }
+    return Rewriting(
+        company=company, text=text, part=part, job_id=f"rewriting-{text.post_id}", payload=payload
+    )
 
 
 def picture(company: Company, text: Text, nth: int) -> Picture:

@@ -13,8 +13,12 @@ import msgspec
 NAMES = ("content", "image", "approval", "whatsapp", "publish", "analytics")
 """The plugins that have a part, in the order of the story."""
 
+REWRITING = "rewriting"
+"""The second part of `content`, whose queues are two; every other part is called as its plugin."""
+
 QUEUES = {
     "content": "content.generate.monthly",
+    REWRITING: "content.regen.single",
     "image": "image.generate",
     "approval": "approval.notify",
     "whatsapp": "whatsapp-messages",
@@ -27,20 +31,25 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What is told, and what is not.
 
     Args:
-        told: Plugins that take part, in the order of the story.
-        left_out: A line for each of the others, with what would help.
+        told: The parts that are told, in the order of the story.
+        left_out: A line for each plugin that takes no part, with what would help.
     """
 
     told: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
-    def __contains__(self, plugin: str) -> bool:
-        return plugin in self.told
+    def __contains__(self, part: str) -> bool:
+        return part in self.told
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """The plugins that take part."""
+        return tuple(part for part in self.told if part != REWRITING)
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """The queues of the plugins that take part."""
-        return tuple(QUEUES[plugin] for plugin in self.told)
+        """The queues of the parts that are told."""
+        return tuple(QUEUES[part] for part in self.told)
 
 
 def choose(installed: Collection[str]) -> Parts:
@@ -60,4 +69,6 @@ def choose(installed: Collection[str]) -> Parts:
     if not told:
         names = " ".join(f"jobrunner-{name}" for name in NAMES)
         raise click.UsageError(f"the demo has nothing to show without a plugin: `pip install {names}`")
+    if "content" in told:
+        told.insert(told.index("content") + 1, REWRITING)
     return Parts(told=tuple(told), left_out=tuple(left_out))

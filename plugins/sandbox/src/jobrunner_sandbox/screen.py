@@ -28,6 +28,7 @@ LINE_S = 1.0
 
 LABELS = {
     "content": ("written", "posts written"),
+    "rewriting": ("rewritten", "posts rewritten"),
     "image": ("drawn", "images drawn"),
     "approval": ("approved", "approvals"),
     "whatsapp": ("messages", "campaign"),

@@ -10,6 +10,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
+
 from jobrunner_sandbox.cast import Text
 
 POSTS, METRICS, APPROVERS, IMAGES = "posts.db", "metrics.db", "approvers.db", "images"
@@ -26,6 +28,46 @@ def written(folder: Path, tenant: str) -> list[Text]:
     return [
         Text(post_id=post_id, platform=platform, hook=hook, body=body, hashtags=tuple(json.loads(hashtags)))
         for post_id, platform, hook, body, hashtags in rows
+    ]
+
+
+def written_one(folder: Path, tenant: str, post_id: str) -> Text | None:
+    """Return one of a tenant's posts as it is now, None if there is none of that id."""
+    return next((text for text in written(folder, tenant) if text.post_id == post_id), None)
+
+
+class Former(msgspec.Struct, frozen=True, kw_only=True):
+    """A text as it was before it was rewritten: which job rewrote what of it, and into which version."""
+
+    text: Text
+    part: str
+    job_id: str
+    version: int
+
+
+def rewritten(folder: Path, tenant: str) -> list[Former]:
+    """Return the texts of a tenant's posts as they were before each rewriting, oldest first."""
+    rows = _rows(
+        folder / POSTS,
+        "SELECT v.post_id, p.platform, v.hook, v.body, v.hashtags, v.part, v.replaced_by, v.version"
+        " FROM content_post_versions v JOIN content_posts p USING (tenant_id, post_id)"
+        " WHERE v.tenant_id = ? ORDER BY v.post_id, v.version",
+        tenant,
+    )
+    return [
+        Former(
+            text=Text(
+                post_id=post_id,
+                platform=platform,
+                hook=hook,
+                body=body,
+                hashtags=tuple(json.loads(hashtags)),
+            ),
+            part=part,
+            job_id=job_id,
+            version=int(version) + 1,
+        )
+        for post_id, platform, hook, body, hashtags, part, job_id, version in rows
     ]
 
 

@@ -124,7 +124,7 @@ def stage(
         JobrunnerError: A plugin cannot be loaded, or the embedded server cannot be had.
     """
     environ = plain_environment(os.environ)
-    needed = needed_services(load(parts.told, environ))
+    needed = needed_services(load(parts.plugins, environ))
     with contextlib.ExitStack() as struck:
         folder = keep or Path(tempfile.mkdtemp(prefix="jobrunner-demo-"))
         if keep is None:
@@ -168,7 +168,7 @@ def store_url(folder: Path) -> str:
 
 def _start(environ: dict[str, str], folder: Path, *, parts: Parts, processes: int) -> subprocess.Popen[bytes]:
     command = ["run", "--log-format", "json", "--grace", str(GRACE_S)]
-    for plugin in parts.told:
+    for plugin in parts.plugins:
         command += ["--plugin", plugin]
     command += ["--processes", str(processes)] if processes > 1 else []
     return start_command(environ, folder, *command)

@@ -73,6 +73,8 @@ class Story:
                 return len(company.customers)
             case "analytics":
                 return len(PLATFORMS)
+            case "rewriting":
+                return len(orders.to_be_rewritten(company))
             case _:
                 return company.posts
 
@@ -148,6 +150,8 @@ class Story:
                 await asyncio.sleep(LOOK_S)
 
     async def _post(self, company: Company, text: Text, nth: int) -> None:
+        if "rewriting" in self._parts and nth in orders.to_be_rewritten(company):
+            text = await self._rewritten(company, text, nth)
         path = await self._drawn(company, text, nth) if "image" in self._parts else None
         if "approval" in self._parts:
             await self._approved(company, text, nth)
@@ -157,6 +161,13 @@ class Story:
             self.asked.publications.append(ordered)
             view = await self._one("publish", company, ordered.job_id, ordered.payload, due=due)
             self._post_ids[company.tenant][text.platform] += _post_ids(view)
+
+    async def _rewritten(self, company: Company, text: Text, nth: int) -> Text:
+        """A post's text once it is written anew; all that comes later goes by that."""
+        ordered = orders.rewriting(company, text, nth)
+        self.asked.rewritings.append(ordered)
+        await self._one("rewriting", company, ordered.job_id, ordered.payload)
+        return shelves.written_one(self._folder, company.tenant, text.post_id) or text
 
     async def _drawn(self, company: Company, text: Text, nth: int) -> str | None:
         ordered = orders.picture(company, text, nth)

@@ -16,13 +16,16 @@ from jobrunner_analytics.failures import RefusedError
 from jobrunner_analytics.platform import Context, Page, PostFigures, Query
 from jobrunner_analytics.platforms.graph import (
     FACEBOOK,
-    PAGE,
     InsightReader,
     Paging,
     is_gone,
     list_params,
     moment,
     open_api,
+    read_each,
+    read_named,
+    resume_at,
+    resumed,
 )
 
 METRICS = {
@@ -81,41 +84,39 @@ async def read_page(query: Query, account: Account, cursor: str, context: Contex
     """Read 25 posts of a page; see `jobrunner_analytics.Platform`."""
     api = open_api(account, context, FACEBOOK)
     insights = InsightReader(api, [name for name in query.metrics if name not in COUNTS])
+
+    async def figures(post: _Post) -> PostFigures:
+        values = post.counts() | await insights.read(post.id)
+        wanted = {name: value for name, value in values.items() if name.partition(".")[0] in query.metrics}
+        return PostFigures(post_id=post.id, created_at=moment(post.created_time), values=wanted)
+
+    async def named(number: int) -> PostFigures | None:
+        post = await _named(api, query.post_ids[number], account)
+        return await figures(post) if post else None
+
     if query.post_ids:
-        start = int(cursor or 0)
-        posts = await _named(api, query.post_ids[start : start + PAGE], account)
-        after = str(start + PAGE) if start + PAGE < len(query.post_ids) else ""
+        page = await read_named(query, cursor, named)
     else:
         node = quote(account.id, safe="")
-        listed = await api.get(
-            f"/{node}/posts", _Posts, params=list_params(query, fields=FIELDS, cursor=cursor)
-        )
+        params = list_params(query, fields=FIELDS, cursor=cursor)
+        listed = await api.get(f"/{node}/posts", _Posts, params=params)
         posts = [post for post in listed.data if (made := moment(post.created_time)) and query.holds(made)]
-        after = listed.paging.next_cursor
-    figures = [
-        PostFigures(
-            post_id=post.id,
-            created_at=moment(post.created_time),
-            values={
-                name: value
-                for name, value in (post.counts() | await insights.read(post.id)).items()
-                if name.partition(".")[0] in query.metrics
-            },
+        page = await read_each(
+            posts[resumed([post.id for post in posts], cursor) :],
+            figures,
+            cursor_of=lambda post: resume_at(cursor, post.id),
+            next_cursor=listed.paging.next_cursor,
         )
-        for post in posts
-    ]
-    return Page(posts=tuple(figures), next_cursor=after, unsupported=tuple(insights.unsupported))
+    return msgspec.structs.replace(page, unsupported=tuple(insights.unsupported))
 
 
-async def _named(api: Api, post_ids: tuple[str, ...], account: Account) -> list[_Post]:
-    """Posts by their ids; those of other pages and those that are gone are left out."""
-    posts: list[_Post] = []
-    for post_id in post_ids:
-        if not post_id.startswith(f"{account.id}_"):
-            continue
-        try:
-            posts.append(await api.get(f"/{quote(post_id, safe='')}", _Post, params={"fields": FIELDS}))
-        except RefusedError as error:
-            if not is_gone(error):
-                raise
-    return posts
+async def _named(api: Api, post_id: str, account: Account) -> _Post | None:
+    """A post by its id; None for one that is gone or another page's."""
+    if not post_id.startswith(f"{account.id}_"):
+        return None
+    try:
+        return await api.get(f"/{quote(post_id, safe='')}", _Post, params={"fields": FIELDS})
+    except RefusedError as error:
+        if not is_gone(error):
+            raise
+        return None

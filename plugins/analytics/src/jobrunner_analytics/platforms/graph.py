@@ -5,8 +5,9 @@ Source: Meta's pages "Handling Errors", "Paginated Results", "Page Insights" and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -14,11 +15,16 @@ import msgspec
 
 from jobrunner_analytics.accounts import Account
 from jobrunner_analytics.api import Api, Dialect, Problem, json_object, wait_named
-from jobrunner_analytics.failures import RefusedError
-from jobrunner_analytics.platform import Context, Query
+from jobrunner_analytics.failures import RefusedError, TransientError
+from jobrunner_analytics.platform import Context, Page, PostFigures, Query
+
+T = TypeVar("T")
 
 PAGE = 25
 """Posts a page: each has a call of its own for its insights, so a page is a step of a few seconds."""
+
+RESUME = "|"
+"""Between a list's own cursor, which is base64, and the post with which a page that was cut goes on."""
 
 GONE = {("100", "33")}
 """Codes and subcodes of a post that is not there, or is not the token's to see."""
@@ -104,13 +110,14 @@ def open_api(account: Account, context: Context, dialect: Dialect) -> Api:
 
 def list_params(query: Query, *, fields: str, cursor: str) -> dict[str, str]:
     """Return the parameters of a list of posts, newest first, of the query's range."""
+    after, _, _ = cursor.partition(RESUME)
     params = {
         "fields": fields,
         "limit": str(PAGE),
         "since": str(int(query.start.timestamp())),
         "until": str(int(query.end.timestamp())),
     }
-    return params | ({"after": cursor} if cursor else {})
+    return params | ({"after": after} if after else {})
 
 
 def is_gone(error: RefusedError) -> bool:
@@ -125,6 +132,72 @@ def moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else None
+
+
+def resumed(post_ids: Sequence[str], cursor: str) -> int:
+    """Return which of a list's posts a cursor goes on with; the first, where that post is no longer in the list."""
+    _, _, first = cursor.partition(RESUME)
+    return post_ids.index(first) if first in post_ids else 0
+
+
+def resume_at(cursor: str, post_id: str) -> str:
+    """Return the cursor that goes on with a post of the page that another cursor names."""
+    after, _, _ = cursor.partition(RESUME)
+    return f"{after}{RESUME}{post_id}"
+
+
+async def read_each(
+    items: Sequence[T],
+    read_one: Callable[[T], Awaitable[PostFigures | None]],
+    *,
+    cursor_of: Callable[[T], str],
+    next_cursor: str,
+) -> Page:
+    """Read posts one by one into a page, which ends before the first that does not come through.
+
+    Args:
+        items: What is to be read, in order.
+        read_one: Reads one; None for one that is left out.
+        cursor_of: The cursor that goes on with one of them.
+        next_cursor: The cursor after all of them.
+
+    Raises:
+        TransientError: The first did not come through.
+        RefusedError: One will never be read, nor will the account.
+    """
+    done: list[PostFigures] = []
+    for number, item in enumerate(items):
+        try:
+            figures = await read_one(item)
+        except TransientError as error:
+            if not number:
+                raise
+            return Page(
+                posts=tuple(done), next_cursor=cursor_of(item), cut=str(error), retry_after=error.retry_after
+            )
+        if figures is not None:
+            done.append(figures)
+    return Page(posts=tuple(done), next_cursor=next_cursor)
+
+
+async def read_named(
+    query: Query, cursor: str, read_one: Callable[[int], Awaitable[PostFigures | None]]
+) -> Page:
+    """Read a page of the posts that a query names; a cursor is the number of a post, from 0.
+
+    Args:
+        query: What is wanted.
+        cursor: Where the page begins.
+        read_one: Reads the post of a number; None for one that is left out.
+
+    Raises:
+        TransientError: The first did not come through.
+        RefusedError: One will never be read, nor will the account.
+    """
+    start = int(cursor or 0)
+    end = min(start + PAGE, len(query.post_ids))
+    after = str(end) if end < len(query.post_ids) else ""
+    return await read_each(range(start, end), read_one, cursor_of=str, next_cursor=after)
 
 
 class InsightReader:

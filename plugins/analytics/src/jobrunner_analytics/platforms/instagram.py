@@ -16,13 +16,16 @@ from jobrunner_analytics.failures import RefusedError
 from jobrunner_analytics.platform import Context, Page, PostFigures, Query
 from jobrunner_analytics.platforms.graph import (
     INSTAGRAM,
-    PAGE,
     InsightReader,
     Paging,
     is_gone,
     list_params,
     moment,
     open_api,
+    read_each,
+    read_named,
+    resume_at,
+    resumed,
 )
 
 METRICS = {
@@ -60,34 +63,39 @@ async def read_page(query: Query, account: Account, cursor: str, context: Contex
     """Read 25 media of an account; see `jobrunner_analytics.Platform`."""
     api = open_api(account, context, INSTAGRAM)
     insights = InsightReader(api, query.metrics)
+
+    async def figures(one: _Media) -> PostFigures:
+        return PostFigures(
+            post_id=one.id, created_at=moment(one.timestamp), values=await insights.read(one.id)
+        )
+
+    async def named(number: int) -> PostFigures | None:
+        one = await _named(api, query.post_ids[number], account)
+        return await figures(one) if one else None
+
     if query.post_ids:
-        start = int(cursor or 0)
-        media = await _named(api, query.post_ids[start : start + PAGE], account)
-        after = str(start + PAGE) if start + PAGE < len(query.post_ids) else ""
+        page = await read_named(query, cursor, named)
     else:
         node = quote(account.id, safe="")
         params = list_params(query, fields="id,timestamp", cursor=cursor)
         listed = await api.get(f"/{node}/media", _List, params=params)
         media = [one for one in listed.data if (made := moment(one.timestamp)) and query.holds(made)]
-        after = listed.paging.next_cursor
-    figures = [
-        PostFigures(post_id=one.id, created_at=moment(one.timestamp), values=await insights.read(one.id))
-        for one in media
-    ]
-    return Page(posts=tuple(figures), next_cursor=after, unsupported=tuple(insights.unsupported))
+        page = await read_each(
+            media[resumed([one.id for one in media], cursor) :],
+            figures,
+            cursor_of=lambda one: resume_at(cursor, one.id),
+            next_cursor=listed.paging.next_cursor,
+        )
+    return msgspec.structs.replace(page, unsupported=tuple(insights.unsupported))
 
 
-async def _named(api: Api, media_ids: tuple[str, ...], account: Account) -> list[_Media]:
-    """Media by their ids; those of other accounts and those that are gone are left out."""
-    media: list[_Media] = []
-    for media_id in media_ids:
-        try:
-            one = await api.get(f"/{quote(media_id, safe='')}", _Media, params={"fields": FIELDS})
-        except RefusedError as error:
-            if not is_gone(error):
-                raise
-        else:
-            # The owner is left out where it is another account than the token's.
-            if one.owner.id == account.id:
-                media.append(one)
-    return media
+async def _named(api: Api, media_id: str, account: Account) -> _Media | None:
+    """A medium by its id; None for one that is gone or another account's."""
+    try:
+        one = await api.get(f"/{quote(media_id, safe='')}", _Media, params={"fields": FIELDS})
+    except RefusedError as error:
+        if not is_gone(error):
+            raise
+        return None
+    # The owner is left out where it is another account than the token's.
+    return one if one.owner.id == account.id else None
