@@ -13,12 +13,13 @@ import msgspec
 from jobrunner.errors import InvalidNameError
 from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
+from jobrunner.showing import job_summary, told_error
 from jobrunner.store import calls, looks
 from jobrunner.store.answers import Head
 from jobrunner.store.calls import MAX_HEADS
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner.store.store import Store
-from jobrunner.views import Cause, Causes, JobPage, JobSummary, job_summary, told_error
+from jobrunner.views import Cause, Causes, JobPage, JobSummary
 
 CAUSES_LOOK = 10_000
 """Failed jobs that are looked at for their causes: as many as a queue keeps unless it says otherwise."""

@@ -11,7 +11,8 @@ import msgspec
 
 from jobrunner.admin import Admin
 from jobrunner.store import calls
-from jobrunner.views import QueueStats, WorkerView, worker_view
+from jobrunner.showing import worker_view
+from jobrunner.views import QueueStats, WorkerView
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):

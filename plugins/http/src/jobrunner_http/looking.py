@@ -14,6 +14,7 @@ from jobrunner.gauges import TenantCounts
 from jobrunner.listing import CAUSES_LOOK, Filter
 from jobrunner.model import State
 from jobrunner.names import check_tenant
+from jobrunner.showing import worker_view
 from jobrunner.views import (
     Causes,
     Health,
@@ -22,7 +23,6 @@ from jobrunner.views import (
     Minute,
     QueueStats,
     WorkerView,
-    worker_view,
 )
 from jobrunner_http.access import Caller
 from jobrunner_http.cursors import Cursors
@@ -79,12 +79,8 @@ class Looking:
         return await self._admin.stats(names, tenants=caller.tenants) if names else []
 
     async def health(self, caller: Caller) -> Health:
-        """How the queues are that a caller may know of. A store that answers is degraded at the worst."""
-        names = list(await self.queues(caller))
-        found = await self._admin.health(names, tenants=caller.tenants)
-        if found.status == "unhealthy":
-            found = msgspec.structs.replace(found, status="degraded")
-        return found
+        """How the queues are that a caller may know of."""
+        return await self._admin.health(list(await self.queues(caller)), tenants=caller.tenants)
 
     async def schema(self, caller: Caller, queue: str) -> dict[str, object]:
         """The JSON Schema of a queue's payload: the installed plugin's, else what its workers registered."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.params import FromQuery, QueryParameter
 
 from jobrunner.declaration import Declaration
+from jobrunner.errors import StoreError
+from jobrunner.health import away
 from jobrunner.model import State
 from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
-from jobrunner_http.access import Role
+from jobrunner_http.access import Caller, Role
 from jobrunner_http.api.asking import By, Named, OnSite
 from jobrunner_http.api.describing import problems
 from jobrunner_http.bodies import Clearable, Cleared, QueueState
 from jobrunner_http.door import open_to
+from jobrunner_http.problems import AWAY_RETRY_S
+from jobrunner_http.site import Site
 
 Minutes = Annotated[
     int, QueryParameter(ge=1, le=1440, description="How many minutes back, the one under way included.")
@@ -22,15 +26,15 @@ Minutes = Annotated[
 
 
 @get("/api/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
-async def overall_health(site: OnSite, caller: By) -> Health:
-    """Say how the system is, its queues included."""
-    return await site.looking.health(caller)
+async def overall_health(site: OnSite, caller: By) -> Response[Health]:
+    """Say how the system is, its queues included; `unhealthy` is a 503."""
+    return await _health(site, caller)
 
 
 @get("/api/queue/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
-async def queue_health(site: OnSite, caller: By) -> Health:
-    """Say how the queues are: healthy, or degraded with what is wrong in plain words."""
-    return await site.looking.health(caller)
+async def queue_health(site: OnSite, caller: By) -> Response[Health]:
+    """Say how the queues are: healthy, or degraded with what is wrong in plain words; `unhealthy` is a 503."""
+    return await _health(site, caller)
 
 
 @get("/api/queue/stats", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems())
@@ -114,6 +118,14 @@ async def clear(
 ) -> Cleared:
     """Delete a queue's jobs, or those of one state; never one that runs."""
     return await site.changing.clear(caller, queue, None if status is None else State(status))
+
+
+async def _health(site: Site, caller: Caller) -> Response[Health]:
+    try:
+        return Response(await site.looking.health(caller))
+    except StoreError:
+        retry = {"retry-after": str(AWAY_RETRY_S)}
+        return Response(away(), status_code=503, headers=retry)
 
 
 HANDLERS = (
