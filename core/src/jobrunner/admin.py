@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from jobrunner.causes import CauseBook
 from jobrunner.declaration import Declaration, declare
 from jobrunner.errors import JobNotFoundError, UnknownQueueError
 from jobrunner.fleet import WorkerReport
@@ -43,6 +44,7 @@ class Admin:
 
     Attributes:
         gauges: Reads numbers.
+        book: Groups failures by their causes.
         listing: Reads lists.
     """
 
@@ -52,6 +54,7 @@ class Admin:
         self.limits = Limits(store)
         self.gauges = Gauges(store)
         self.listing = Listing(store)
+        self.book = CauseBook(store)
 
     # ---- looking ---------------------------------------------------------------------------------------------
 

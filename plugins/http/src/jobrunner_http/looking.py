@@ -8,10 +8,11 @@ from __future__ import annotations
 import msgspec
 
 from jobrunner.admin import Admin
+from jobrunner.causes import CAUSES_LOOK
 from jobrunner.declaration import Declaration, payload_schema
 from jobrunner.errors import JobNotFoundError, UnknownQueueError
 from jobrunner.gauges import TenantCounts
-from jobrunner.listing import CAUSES_LOOK, Filter
+from jobrunner.listing import Filter
 from jobrunner.model import State
 from jobrunner.names import check_tenant
 from jobrunner.showing import worker_view
@@ -167,9 +168,9 @@ class Looking:
         return JobDetail(**msgspec.structs.asdict(view), logs=logs, place=place)
 
     async def causes(self, caller: Caller, queue: str, *, look: int = CAUSES_LOOK) -> Causes:
-        """Failed jobs by their causes; `look` as in `Listing.causes`."""
+        """Failed jobs by their causes; `look` as in `CauseBook.causes`."""
         await self.check_queue(caller, queue)
-        return await self._admin.listing.causes(queue, tenants=caller.tenants, look=look)
+        return await self._admin.book.causes(queue, tenants=caller.tenants, look=look)
 
     async def tenants(self, caller: Caller, queue: str, *, most: int) -> list[TenantCounts]:
         """How many jobs tenants have in a queue, those with the most first; a caller's own only."""

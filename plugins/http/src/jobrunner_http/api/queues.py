@@ -70,7 +70,7 @@ async def minutes(site: OnSite, caller: By, queue: Named, last: Minutes = 60) ->
 
 @get("/api/queue/{queue:str}/causes", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
 async def causes(site: OnSite, caller: By, queue: Named) -> Causes:
-    """Group a queue's failed jobs by their causes."""
+    """Group a queue's newest failed jobs by their causes; `lookedAt` says how many, and asking again looks further."""
     return await site.looking.causes(caller, queue)
 
 
