@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
 import msgspec
 
@@ -16,6 +16,7 @@ from jobrunner.declaration import Declaration
 from jobrunner.model import RateLimit
 from jobrunner.names import check_queue, check_tenant
 from jobrunner.store import calls, looks
+from jobrunner.store.keys import QueueKeys
 from jobrunner.store.store import Store
 from jobrunner.wording import counted
 
@@ -52,6 +53,15 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.text}: {self.remedy}"
+
+
+class HeldTenant(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A tenant whose jobs are held in a queue."""
+
+    tenant: str
+    jobs: int
+    why: str
+    """In plain words, as it is now."""
 
 
 BY_QUEUE = (
@@ -147,6 +157,42 @@ class Limits:
         while start or is_first:
             start = await self._store.run(calls.turn(keys, start, max_active=max_active, rate=rate))
             is_first = False
+
+    async def held(
+        self, queue: str, declared: Declaration, *, only: Collection[str] | None = None, most: int = 10
+    ) -> list[HeldTenant]:
+        """Tenants whose jobs are held, by name, each with how many and why.
+
+        Args:
+            queue: The queue.
+            declared: What its plugin declares.
+            only: Look at these tenants; None is everybody.
+            most: Tenants to tell of.
+        """
+        keys = self._store.keys(check_queue(queue))
+        tenants = [tenant async for tenant in self._holding(keys, most)] if only is None else sorted(only)
+        found = []
+        for tenant in tenants[:most]:
+            # A tenant's jobs are a range: `tenant order id`, and no name has a space.
+            count = calls.command("ZLEXCOUNT", keys["held"], f"[{tenant} ", f"({tenant}!")
+            jobs = await self._store.run(count)
+            if isinstance(jobs, int) and jobs:
+                why = await self.why_held(queue, tenant, declared)
+                found.append(HeldTenant(tenant=tenant, jobs=jobs, why=why))
+        return found
+
+    async def _holding(self, keys: QueueKeys, most: int) -> AsyncIterator[str]:
+        """Tenants with held jobs, by name, one look each."""
+        start = "-"
+        for _ in range(most):
+            entry = await self._store.run(
+                calls.command("ZRANGEBYLEX", keys["held"], start, "+", "LIMIT", 0, 1)
+            )
+            if not isinstance(entry, list) or not entry:
+                return
+            tenant = entry[0].decode().partition(" ")[0]
+            yield tenant
+            start = f"[{tenant}!"
 
     async def why_held(self, queue: str, tenant: str, declared: Declaration) -> str:
         """Why the jobs of a tenant are held now, in plain words."""

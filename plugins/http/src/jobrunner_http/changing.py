@@ -17,7 +17,7 @@ from jobrunner.client import Client
 from jobrunner.declaration import Declaration, declare
 from jobrunner.drafting import Options
 from jobrunner.handle import JobHandle
-from jobrunner.model import State
+from jobrunner.model import RateLimit, State
 from jobrunner.names import new_job_id
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner_http.access import Caller
@@ -29,6 +29,7 @@ from jobrunner_http.bodies import (
     Cleared,
     Enqueue,
     EnqueuedJob,
+    LimitChange,
     Payload,
 )
 from jobrunner_http.looking import Looking
@@ -296,6 +297,24 @@ class Changing:
         await self._admin.resume(queue)
         self._tell(caller, "resumed", queue)
 
+    async def limit(self, caller: Caller, queue: str, wanted: LimitChange) -> None:
+        """Set or forget limits of a queue, or of one tenant in it; at once, over all workers.
+
+        Raises:
+            ProblemError: 403 for a caller that is held to some tenants, 422 for a rate that is none.
+        """
+        await self._looking.check_queue(caller, queue)
+        self._looking.check_unlimited(caller, "limits are between the tenants")
+        tenant = said(wanted.tenant)
+        await self._admin.limits.set(
+            queue,
+            {f"{name}:{tenant}" if tenant else name: stored(name, to) for name, to in wanted.said.items()},
+        )
+        told = [f"{name}={'as declared' if to is None else to}" for name, to in wanted.said.items()]
+        self._tell(
+            caller, "limited", queue, note=" ".join([f"tenant={tenant}" if tenant else "", *told]).strip()
+        )
+
     def logged(self, caller: Caller, address: str, what: Literal["logged_in", "logged_out"]) -> None:
         """Note that somebody logged in or out."""
         self._tell(msgspec.structs.replace(caller, address=address), what, "")
@@ -330,6 +349,23 @@ class Changing:
 def said(value: T | UnsetType) -> T | None:
     """What a request says; None where it does not."""
     return None if isinstance(value, UnsetType) else value
+
+
+def stored(name: str, value: float | str | None) -> object:
+    """A limit as the store takes it; an empty one is forgotten.
+
+    Raises:
+        ProblemError: 422 for a rate that is none.
+    """
+    if value is None:
+        return ""
+    if not name.startswith("rate") or value == "0":
+        return value
+    try:
+        return RateLimit.parse(str(value)).stored
+    except ValueError as error:
+        wrong = FieldProblem(field="ratePerTenant" if name != "rate" else name, problem=str(error))
+        raise ProblemError(422, str(error), errors=[wrong]) from None
 
 
 def owned(caller: Caller, about: Declaration, spelling: str, payload: Payload) -> tuple[Payload, str | None]:

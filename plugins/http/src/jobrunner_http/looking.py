@@ -26,6 +26,7 @@ from jobrunner.views import (
     WorkerView,
 )
 from jobrunner_http.access import Caller
+from jobrunner_http.bodies import QueueDetail, QueueLimits
 from jobrunner_http.cursors import Cursors
 from jobrunner_http.problems import ProblemError
 
@@ -94,6 +95,22 @@ class Looking:
             return msgspec.json.decode(raw or b"{}", type=dict[str, object])
         except msgspec.MsgspecError:
             return {}
+
+    async def limits(self, caller: Caller, queue: str) -> QueueLimits:
+        """What bounds a queue and its tenants, and whose jobs are held; of a caller's own tenants only."""
+        await self.check_queue(caller, queue)
+        declared = await self._admin.declared(queue)
+        rows = await self._admin.limits.table(queue, declared)
+        if caller.is_limited:
+            rows = [row for row in rows if row.tenant and caller.sees_tenant(row.tenant)]
+        held = await self._admin.limits.held(queue, declared, only=caller.tenants)
+        return QueueLimits(limits=rows, held=held)
+
+    async def detail(self, caller: Caller, queue: str) -> QueueDetail:
+        """A queue as it is declared, with `limits`."""
+        bounds = await self.limits(caller, queue)
+        about = msgspec.structs.asdict(await self._admin.declared(queue))
+        return QueueDetail(**about, limits=bounds.limits, held=bounds.held)
 
     async def minutes(self, caller: Caller, queue: str | None, last: int) -> dict[str, list[Minute]]:
         """What happened in the last minutes, by queue; of queues as a whole only.

@@ -13,9 +13,9 @@ from jobrunner.health import away
 from jobrunner.model import State
 from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
 from jobrunner_http.access import Caller, Role
-from jobrunner_http.api.asking import By, Named, OnSite
+from jobrunner_http.api.asking import By, Named, OnSite, Said, taking
 from jobrunner_http.api.describing import problems
-from jobrunner_http.bodies import Clearable, Cleared, QueueState
+from jobrunner_http.bodies import Clearable, Cleared, LimitChange, QueueDetail, QueueLimits, QueueState
 from jobrunner_http.door import open_to
 from jobrunner_http.problems import AWAY_RETRY_S
 from jobrunner_http.site import Site
@@ -54,6 +54,12 @@ async def stats(site: OnSite, caller: By, queue: Named) -> QueueStats:
 async def queues(site: OnSite, caller: By) -> list[Declaration]:
     """List the queues as their workers and plugins declare them."""
     return list((await site.looking.queues(caller)).values())
+
+
+@get("/api/queue/{queue:str}", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
+async def queue_detail(site: OnSite, caller: By, queue: Named) -> QueueDetail:
+    """Give a queue as it is declared, its limits and what operators set over them, and whose jobs are held and why."""
+    return await site.looking.detail(caller, queue)
 
 
 @get("/api/queue/{queue:str}/schema", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
@@ -106,6 +112,19 @@ async def resume(site: OnSite, caller: By, queue: Named) -> QueueState:
     return QueueState(name=queue, paused=False)
 
 
+@post(
+    "/api/queue/{queue:str}/limits",
+    **taking(Role.OPERATOR, LimitChange),
+    status_code=200,
+    tags=["queues"],
+    responses=problems(404, 408, 413),
+)
+async def limit(site: OnSite, caller: By, queue: Named, wanted: Said[LimitChange]) -> QueueLimits:
+    """Set or forget limits of a queue, or of one tenant in it, while workers run; not for tokens held to some tenants."""
+    await site.changing.limit(caller, queue, wanted)
+    return await site.looking.limits(caller, queue)
+
+
 @delete(
     "/api/queue/{queue:str}/clear",
     opt=open_to(Role.ADMIN),
@@ -130,5 +149,5 @@ async def _health(site: Site, caller: Caller) -> Response[Health]:
 
 HANDLERS = (
     *(overall_health, queue_health, all_stats, stats, queues, schema, minutes, causes, workers),
-    *(pause, resume, clear),
+    *(queue_detail, pause, resume, limit, clear),
 )

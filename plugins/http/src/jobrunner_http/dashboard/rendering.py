@@ -40,6 +40,7 @@ DONE = {
 SAID = {
     "paused": "The queue is paused: what runs goes on, and nothing else starts.",
     "resumed": "The queue runs again.",
+    "limited": "The limit holds from now on, for every worker.",
 }
 
 
@@ -141,7 +142,7 @@ def _templates() -> jinja2.Environment:
     )
     words: tuple[Callable[..., str], ...] = (
         *(phrases.count, phrases.span, phrases.moment, phrases.machine, phrases.size),
-        *(phrases.jobs, phrases.pretty, phrases.short),
+        *(phrases.jobs, phrases.pretty, phrases.short, phrases.limit_name, phrases.limit_value),
     )
     templates.filters |= {word.__name__: word for word in words}
     for name in templates.list_templates():
