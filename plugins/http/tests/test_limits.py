@@ -131,3 +131,41 @@ async def test_limits_are_changed_on_the_page_without_javascript(house):
         assert refused.headers["content-type"].startswith("text/html")
     stranger = {"origin": "https://evil.example"}
     assert (await operator.post(form, data=rate, headers=stranger)).status_code == 403
+
+
+async def test_tenant_is_paused_and_resumed_by_route_and_page(house):
+    """One tenant's trouble is not the others': who may pause the queue may pause one tenant, and nobody a foreign one."""
+    operator, own = await house.client("operator"), await house.client("operator", tenants=("acme",))
+    assert (await operator.post(f"{QUEUE}/pause", params={"tenant": "acme"})).json() == {
+        "name": "parcel.deliver",
+        "paused": True,
+        "tenant": "acme",
+    }
+    await house.enqueue(parcel("acme"), parcel("globex"))
+    await house.work()
+    assert (await operator.get("/api/queue/stats/parcel.deliver")).json()["completed"] == 1
+    page = (await operator.get("/queues/parcel.deliver")).text
+    assert "Resume acme" in page
+    assert "<code>jobrunner resume parcel.deliver --tenant acme</code>" in page
+    before = house.dump()
+    for action in ("pause", "resume"):
+        assert (await own.post(f"{QUEUE}/{action}", params={"tenant": "globex"})).status_code == 403
+        assert (await own.post(f"{QUEUE}/{action}")).status_code == 403
+        assert (await operator.post(f"{QUEUE}/{action}", params={"tenant": "no tenant"})).status_code == 422
+    assert house.dump() == before
+
+    origin = {"origin": house.url, "sec-fetch-site": "same-origin"}
+    resume = "/queues/parcel.deliver/resume"
+    done = await own.post(resume, data={"tenant": "acme"}, headers=origin)
+    assert (done.status_code, done.headers["location"]) == (303, "/queues/parcel.deliver?done=tenant_resumed")
+    await house.work()
+    assert (await operator.get("/api/queue/stats/parcel.deliver")).json()["completed"] == 2
+    assert [line["note"] for line in house.lines("http.changed")] == ["tenant=acme", "tenant=acme"]
+
+
+def test_code_in_a_sentence_is_escaped_first():
+    """The sentences name tenants and queues, which are somebody's input."""
+    from jobrunner_http.dashboard.rendering import coded
+
+    assert str(coded("run `<b>` & `x")) == "run <code>&lt;b&gt;</code> &amp; x"
+    assert str(coded("<i>plain</i>")) == "&lt;i&gt;plain&lt;/i&gt;"

@@ -157,11 +157,12 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """False where more are left than one request deletes: ask again."""
 
 
-class QueueState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether a queue is paused."""
+class QueueState(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Whether a queue is paused, or one tenant in it."""
 
     name: str
     paused: bool
+    tenant: str = ""
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

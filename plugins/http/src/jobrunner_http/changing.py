@@ -18,7 +18,7 @@ from jobrunner.declaration import Declaration, declare
 from jobrunner.drafting import Options
 from jobrunner.handle import JobHandle
 from jobrunner.model import RateLimit, State
-from jobrunner.names import new_job_id
+from jobrunner.names import check_tenant, new_job_id
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner_http.access import Caller
 from jobrunner_http.bodies import (
@@ -283,19 +283,24 @@ class Changing:
                 return
             after = step.next
 
-    async def pause(self, caller: Caller, queue: str) -> None:
-        """Let no further job of a queue start."""
-        await self._looking.check_queue(caller, queue)
-        self._looking.check_unlimited(caller, "a queue is paused for all tenants")
-        await self._admin.pause(queue)
-        self._tell(caller, "paused", queue)
+    async def pause(self, caller: Caller, queue: str, tenant: str = "") -> None:
+        """Let no further job of a queue start, or none of one tenant in it; a caller's own tenants only."""
+        await self._check_pausing(caller, queue, tenant)
+        await self._admin.pause(queue, tenant)
+        self._tell(caller, "paused", queue, note=f"tenant={tenant}" if tenant else "")
 
-    async def resume(self, caller: Caller, queue: str) -> None:
-        """Let a queue's jobs start again."""
+    async def resume(self, caller: Caller, queue: str, tenant: str = "") -> None:
+        """Let a queue's jobs start again, or one tenant's; as `pause`."""
+        await self._check_pausing(caller, queue, tenant)
+        await self._admin.resume(queue, tenant)
+        self._tell(caller, "resumed", queue, note=f"tenant={tenant}" if tenant else "")
+
+    async def _check_pausing(self, caller: Caller, queue: str, tenant: str) -> None:
         await self._looking.check_queue(caller, queue)
-        self._looking.check_unlimited(caller, "a queue is paused for all tenants")
-        await self._admin.resume(queue)
-        self._tell(caller, "resumed", queue)
+        if not tenant:
+            self._looking.check_unlimited(caller, "a queue is paused for all tenants")
+        elif not caller.sees_tenant(check_tenant(tenant)):
+            raise ProblemError(403, "the token is not for this tenant")
 
     async def limit(self, caller: Caller, queue: str, wanted: LimitChange) -> None:
         """Set or forget limits of a queue, or of one tenant in it; at once, over all workers.

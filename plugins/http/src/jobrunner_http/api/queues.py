@@ -15,13 +15,25 @@ from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
 from jobrunner_http.access import Caller, Role
 from jobrunner_http.api.asking import By, Named, OnSite, Said, taking
 from jobrunner_http.api.describing import problems
-from jobrunner_http.bodies import Clearable, Cleared, LimitChange, QueueDetail, QueueLimits, QueueState
+from jobrunner_http.bodies import (
+    Clearable,
+    Cleared,
+    LimitChange,
+    QueueDetail,
+    QueueLimits,
+    QueueState,
+    TenantName,
+)
 from jobrunner_http.door import open_to
 from jobrunner_http.problems import AWAY_RETRY_S
 from jobrunner_http.site import Site
 
 Minutes = Annotated[
     int, QueryParameter(ge=1, le=1440, description="How many minutes back, the one under way included.")
+]
+
+OneTenant = Annotated[
+    TenantName | None, QueryParameter(required=False, description="Of this tenant only, in the queue.")
 ]
 
 
@@ -93,10 +105,10 @@ async def workers(site: OnSite, caller: By) -> list[WorkerView]:
     tags=["queues"],
     responses=problems(404),
 )
-async def pause(site: OnSite, caller: By, queue: Named) -> QueueState:
-    """Let no further job of a queue start; not for tokens that are held to some tenants."""
-    await site.changing.pause(caller, queue)
-    return QueueState(name=queue, paused=True)
+async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
+    """Let no further job of a queue start, or of one tenant; tokens that are held to some tenants pause those only."""
+    await site.changing.pause(caller, queue, tenant or "")
+    return QueueState(name=queue, paused=True, tenant=tenant or "")
 
 
 @post(
@@ -106,10 +118,10 @@ async def pause(site: OnSite, caller: By, queue: Named) -> QueueState:
     tags=["queues"],
     responses=problems(404),
 )
-async def resume(site: OnSite, caller: By, queue: Named) -> QueueState:
-    """Let a queue's jobs start again; not for tokens that are held to some tenants."""
-    await site.changing.resume(caller, queue)
-    return QueueState(name=queue, paused=False)
+async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
+    """Let a queue's jobs start again, or one tenant's; tokens that are held to some tenants resume those only."""
+    await site.changing.resume(caller, queue, tenant or "")
+    return QueueState(name=queue, paused=False, tenant=tenant or "")
 
 
 @post(

@@ -21,6 +21,12 @@ from jobrunner_http.door import open_to
 from jobrunner_http.problems import ProblemError
 
 
+class TenantForm(msgspec.Struct, frozen=True, kw_only=True):
+    """One tenant of a queue; empty for the queue itself."""
+
+    tenant: Annotated[str, Meta(max_length=128)] = ""
+
+
 class ClearForm(msgspec.Struct, frozen=True, kw_only=True):
     """Which jobs to delete."""
 
@@ -56,17 +62,23 @@ class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/queues/{queue:str}/pause", opt=open_to(Role.OPERATOR))
-async def pause(site: OnSite, caller: By, request: Ask, queue: Named) -> Response[None]:
-    """Let no further job start."""
-    await site.changing.pause(caller, queue)
-    return back(request, "queues", queue, done="paused")
+async def pause(
+    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[TenantForm]
+) -> Response[None]:
+    """Let no further job start, of a queue or of one tenant."""
+    tenant = data.tenant.strip()
+    await site.changing.pause(caller, queue, tenant)
+    return back(request, "queues", queue, done="tenant_paused" if tenant else "paused")
 
 
 @post("/queues/{queue:str}/resume", opt=open_to(Role.OPERATOR))
-async def resume(site: OnSite, caller: By, request: Ask, queue: Named) -> Response[None]:
-    """Let jobs start again."""
-    await site.changing.resume(caller, queue)
-    return back(request, "queues", queue, done="resumed")
+async def resume(
+    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[TenantForm]
+) -> Response[None]:
+    """Let jobs start again, of a queue or of one tenant."""
+    tenant = data.tenant.strip()
+    await site.changing.resume(caller, queue, tenant)
+    return back(request, "queues", queue, done="tenant_resumed" if tenant else "resumed")
 
 
 @post("/queues/{queue:str}/limits", opt=open_to(Role.OPERATOR))
