@@ -190,19 +190,18 @@ class Admin:
             InvalidNameError: The cursor is not one.
         """
         found = await self.listing.page(queue, state, start=start, limit=limit, after=after)
-        held = await self._why_held(queue, found.jobs) if state is State.PARKED else {}
-        return [
-            msgspec.structs.replace(job, reason=held[job.tenant]) if _is_held(job) else job
-            for job in found.jobs
-        ]
+        return await self.reasoned(queue, found.jobs) if state is State.PARKED else found.jobs
 
-    async def _why_held(self, queue: str, jobs: Sequence[JobSummary]) -> dict[str, str]:
-        """Why jobs of a page are held for their tenants, by tenant."""
+    async def reasoned(self, queue: str, jobs: Sequence[JobSummary]) -> list[JobSummary]:
+        """Parked jobs of a page, those that are held for their tenants with the reason as it is now."""
         tenants = dict.fromkeys(job.tenant for job in jobs if _is_held(job))
         if not tenants:
-            return {}
+            return list(jobs)
         declared = await self.declared(queue)
-        return {tenant: await self.limits.why_held(queue, tenant, declared) for tenant in tenants}
+        why = {tenant: await self.limits.why_held(queue, tenant, declared) for tenant in tenants}
+        return [
+            msgspec.structs.replace(job, reason=why[job.tenant]) if _is_held(job) else job for job in jobs
+        ]
 
     async def declared(self, queue: str) -> Declaration:
         """What workers, or a plugin here, declare of a queue; nothing but its name where nobody does."""

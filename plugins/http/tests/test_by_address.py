@@ -68,7 +68,7 @@ def test_what_is_remembered_of_addresses_is_bounded():
     now = [0.0]
     guesses = Guesses(1.0, clock=lambda: now[0])
     for at in range(MAX_ADDRESSES + 500):
-        guesses.wrong(f"10.{at >> 16}.{at >> 8 & 255}.{at & 255}")
+        guesses.wrong(f"10.{at >> 16}.{at >> 8 & 255}.{at & 255}", "t")
     for at in range(5000):
         guesses.right("10.0.0.1", f"token {at}")
     assert len(guesses._left) == MAX_ADDRESSES
@@ -80,7 +80,7 @@ def test_network_of_an_ipv6_customer_is_one_address():
     """Each has 2**64 addresses, and could use every one of them once."""
     guesses = Guesses(1.0, clock=lambda: 0.0)
     for at in range(30):
-        guesses.wrong(f"2001:db8:1:2::{at:x}")
+        guesses.wrong(f"2001:db8:1:2::{at:x}", "t")
     assert guesses.wait("2001:db8:1:2:ffff::9", "t") > 0
     assert guesses.wait("2001:db8:1:3::9", "t") == 0
     assert bucket_of("::ffff:10.0.0.7") == bucket_of("10.0.0.7") == "10.0.0.7"
@@ -213,3 +213,56 @@ async def test_api_answers_problems_whatever_is_asked_for(house):
     """A program that says it takes anything, pages among it, still gets what the API promises."""
     answer = await house.bare().get(QUEUES, headers=PAGE)
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+
+
+def test_token_that_was_let_in_and_is_over_is_a_guess_like_any_other():
+    """Else a revoked token that is sent for ever would never have to wait."""
+    guesses = Guesses(1.0, clock=lambda: 0.0)
+    guesses.right("10.0.0.1", "once good")
+    for _ in range(21):
+        guesses.wrong("10.0.0.1", "once good")
+    assert guesses.wait("10.0.0.1", "once good") > 0
+
+
+@pytest.mark.parametrize("address", ["fe80::1%eth0", "", "unix:", "x" * 500, "10.0.0.1:80", "::"])
+def test_any_peer_has_a_bucket(address):
+    """A server may name a peer in ways that nobody thought of; no request may end in an error for it."""
+    assert len(bucket_of(address)) <= 64
+
+
+async def test_mounted_in_another_application_refusals_are_the_same(house):
+    """The path of a mounted application begins with where it is mounted, and is no page's for it."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    def scope(path, host):
+        headers = [(b"host", host), (b"accept", b"text/html")]
+        return {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "/jobs",
+            "query_string": b"",
+            "headers": headers,
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+            "scheme": "http",
+            "http_version": "1.1",
+            "state": {},
+        }
+
+    kinds = []
+    for path in ("/jobs/api/queue/stats", "/jobs/queues/x"):
+        await house.app(scope(path, b"evil.example"), receive, send)
+        kinds.append(dict(sent[-2]["headers"])[b"content-type"])
+        assert sent[-2]["status"] == 421
+    assert kinds == [b"application/problem+json", b"text/html; charset=utf-8"]
+    assert b"/jobs/static/style.css" in sent[-1]["body"]
+    await house.app(scope("/jobs/livez", b"10.0.0.9"), receive, send)
+    assert sent[-2]["status"] == 200

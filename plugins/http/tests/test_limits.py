@@ -97,8 +97,15 @@ async def test_held_jobs_are_told_with_their_reason(house):
     assert "acme is paused" in found["acme"]["why"]
     page = (await admin.get("/queues/parcel.deliver")).text
     assert "2 jobs held: tenant acme is paused" in page
+    listed = (await admin.get(f"{QUEUE}/jobs", params={"state": "parked"})).json()["jobs"]
+    assert [one["reason"].partition(":")[0] for one in listed if one["tenant"] == "acme"] == [
+        "tenant acme is paused"
+    ] * 2
+    assert "tenant globex is paused" in (await admin.get("/queues/parcel.deliver?state=parked")).text
     own = await house.client("viewer", tenants=("globex",))
     assert [one["tenant"] for one in (await own.get(QUEUE)).json()["held"]] == ["globex"]
+    theirs = (await own.get(f"{QUEUE}/jobs", params={"state": "parked"})).json()["jobs"]
+    assert [one["tenant"] for one in theirs] == ["globex"]
 
 
 async def test_limits_are_changed_on_the_page_without_javascript(house):

@@ -132,7 +132,7 @@ async def admitted(site: Site, connection: Connection, text: str) -> Caller | No
         )
     caller = await site.tokens.caller(text)
     if caller is None:
-        site.guesses.wrong(address)
+        site.guesses.wrong(address, text)
     else:
         site.guesses.right(address, text)
     return caller

@@ -110,7 +110,7 @@ class Gate:
             self._trail.denied(refusal.status, scope["path"], address)
             if refusal.status == 413:
                 await _drain(receive)
-            page = self._page(scope, refusal) if self._page and wants_page(scope["path"], headers) else None
+            page = self._page(scope, refusal) if self._page and wants_page(inner(scope), headers) else None
             await answer.problem(refusal, page)
             return
         self._under_way[bucket] += 1
@@ -124,7 +124,7 @@ class Gate:
                 del self._under_way[bucket]  # memory for those who ask now only
 
     def _refusal(self, scope: Scope, headers: Headers, bucket: str) -> ProblemError | None:
-        path = scope["path"]
+        path = inner(scope)
         if path not in PROBES and not self._is_for_us(scope["headers"]):
             return ProblemError(
                 421, "this is not the host that the request is for; JOBRUNNER_HTTP_ALLOWED_HOSTS lists more"
@@ -169,6 +169,11 @@ class Gate:
             return bool(site) or b"cookie" not in headers or b"authorization" in headers
         host = headers.get(b"host", b"").decode("latin-1").lower()
         return origin in (f"http://{host}", f"https://{host}")
+
+
+def inner(scope: Scope) -> str:
+    """A request's path on this site, which may be mounted in another."""
+    return scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
 def wants_page(path: str, headers: Headers) -> bool:

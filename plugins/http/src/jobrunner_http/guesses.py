@@ -47,8 +47,9 @@ class Guesses:
         known = _mark(address, text) in self._good
         return 0.0 if known or left >= 1 else (1 - left) / self._rate
 
-    def wrong(self, address: str) -> None:
-        """Count a token that was none."""
+    def wrong(self, address: str, text: str) -> None:
+        """Count a token that is none, or is none any more."""
+        self._good.pop(_mark(address, text), None)
         bucket = bucket_of(address)
         left = self._now_left(bucket)
         self._left[bucket] = (max(0.0, left - 1), self._clock())

@@ -155,6 +155,8 @@ class Looking:
         wanted = self.filter(caller, tenant=tenant)
         after = await self.opened(caller, after)
         page = await self._admin.listing.page(queue, state, limit=limit, after=after, wanted=wanted)
+        if state is State.PARKED:
+            page = msgspec.structs.replace(page, jobs=await self._admin.reasoned(queue, page.jobs))
         if not caller.is_limited:
             return page
         jobs = [

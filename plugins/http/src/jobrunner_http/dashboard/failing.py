@@ -10,7 +10,7 @@ from litestar import Request, Response
 from jobrunner.errors import StoreCorruptError
 from jobrunner_http.dashboard.rendering import Pages
 from jobrunner_http.door import COOKIE, cookie_of
-from jobrunner_http.gate import wants_page
+from jobrunner_http.gate import inner, wants_page
 from jobrunner_http.problems import ProblemError, problem_of
 from jobrunner_http.site import Site
 
@@ -47,8 +47,7 @@ def missing_page(
 ) -> Response[Any] | None:
     """The page for a browser that is refused where no page is; None where no browser asks for one."""
     headers = {b"accept": request.headers.get("accept", "").encode()}
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    return page_of(pages, request, problem) if wants_page(path, headers) else None
+    return page_of(pages, request, problem) if wants_page(inner(request.scope), headers) else None
 
 
 def page_of(pages: Pages, request: Request[Any, Any, Any], problem: ProblemError) -> Response[Any]:
