@@ -31,7 +31,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Empty for the queue's own."""
     name: str
     declared: int | str | None = None
-    by_hand: int | float | str | None = None
+    by_hand: float | str | None = None
     now: int | None = None
     """What it bounds, as it stands now, where that is a number of jobs."""
 
@@ -122,6 +122,9 @@ class Limits:
         keys = self._store.keys(check_queue(queue))
         kept = await self._store.run(looks.hash_of(keys["meta"]))
         counts = await self._store.run(calls.counts(keys))
+        bounded = [field.partition(":")[2] for field in kept if field.startswith("max_active:")]
+        fields = [f"active|{whose}" for whose in bounded if tenant in ("", whose)]
+        active = await self._store.run(looks.some_of(keys["tally"], fields)) if fields else {}
         now = {"max_active": counts.active, "max_waiting": counts.waiting + counts.delayed + counts.held}
         rows = [
             Limit(
@@ -137,12 +140,10 @@ class Limits:
         found = sorted({(field.partition(":")[2], field.partition(":")[0]) for field in kept if ":" in field})
         for whose, name in found:
             if name in BY_TENANT and tenant in ("", whose):
-                active = None
-                if name == "max_active":
-                    active = _number(await self._store.run(looks.tally(keys, f"active|{whose}")), 0)
+                runs = _number(active.get(f"active|{whose}"), 0) if name == "max_active" else None
                 raw = kept[f"{name}:{whose}"]
                 shown = "paused" if name == "pause" else name
-                rows.append(Limit(tenant=whose, name=shown, by_hand=_shown(name, raw), now=active))
+                rows.append(Limit(tenant=whose, name=shown, by_hand=_shown(name, raw), now=runs))
         return [row for row in rows if row.declared is not None or row.by_hand is not None]
 
     async def look_again(self, queue: str, *, max_active: int = 0, rate: str = "0") -> None:

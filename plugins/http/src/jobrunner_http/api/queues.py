@@ -22,7 +22,6 @@ from jobrunner_http.bodies import (
     QueueDetail,
     QueueLimits,
     QueueState,
-    TenantName,
 )
 from jobrunner_http.door import open_to
 from jobrunner_http.problems import AWAY_RETRY_S
@@ -33,7 +32,10 @@ Minutes = Annotated[
 ]
 
 OneTenant = Annotated[
-    TenantName | None, QueryParameter(required=False, description="Of this tenant only, in the queue.")
+    str,
+    QueryParameter(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127})?$", description="Of this tenant only, in the queue."
+    ),
 ]
 
 
@@ -105,10 +107,10 @@ async def workers(site: OnSite, caller: By) -> list[WorkerView]:
     tags=["queues"],
     responses=problems(404),
 )
-async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
+async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") -> QueueState:
     """Let no further job of a queue start, or of one tenant; tokens that are held to some tenants pause those only."""
-    await site.changing.pause(caller, queue, tenant or "")
-    return QueueState(name=queue, paused=True, tenant=tenant or "")
+    await site.changing.pause(caller, queue, tenant)
+    return QueueState(name=queue, paused=True, tenant=tenant)
 
 
 @post(
@@ -118,10 +120,10 @@ async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None
     tags=["queues"],
     responses=problems(404),
 )
-async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
+async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") -> QueueState:
     """Let a queue's jobs start again, or one tenant's; tokens that are held to some tenants resume those only."""
-    await site.changing.resume(caller, queue, tenant or "")
-    return QueueState(name=queue, paused=False, tenant=tenant or "")
+    await site.changing.resume(caller, queue, tenant)
+    return QueueState(name=queue, paused=False, tenant=tenant)
 
 
 @post(
