@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from jobrunner.admin import Admin
-from jobrunner.store import calls
 from jobrunner.showing import worker_view
+from jobrunner.store import calls
 from jobrunner.views import QueueStats, WorkerView
 
 
