@@ -128,6 +128,14 @@ async def play(app: App) -> list[Shot]:
     await client.enqueue_many("whatsapp.send", texts[:38], at=later)
     await client.enqueue_many("approval.remind", texts[:23])
     await client.enqueue_many("content.generate", pictures[:12], at=later)
+    for fields in (
+        {"max_active": 60, "rate": "600 60000 600"},
+        {"max_active:northwind": 4, "weight:lumen": 2},
+    ):
+        await admin.limits.set("publish.post", fields)
+    await admin.pause("publish.post", "harbour")
+    held = [scene.Post(tenant_id="harbour", account="shop9-fine", text="New in store") for _ in range(18)]
+    await client.enqueue_many("publish.post", held)
     await admin.pause("analytics.collect")
     await client.enqueue_many("analytics.collect", texts[:47])
     await tried.result(timeout=60)
@@ -146,6 +154,8 @@ async def play(app: App) -> list[Shot]:
         ("dashboard-overview-phone", "/", PHONE, "light"),
         ("dashboard-queue-light", "/queues/publish.post?state=failed", DESK, "light"),
         ("dashboard-queue-phone", "/queues/publish.post?state=failed", PHONE, "dark"),
+        ("dashboard-limits-light", "/queues/publish.post?state=parked#limits", DESK, "light"),
+        ("dashboard-limits-phone", "/queues/publish.post?state=parked#limits", PHONE, "dark"),
         ("dashboard-job-light", job, DESK, "light"),
         ("dashboard-job-dark", f"/queues/whatsapp.send/jobs/{tried.id}", DESK, "dark"),
         ("dashboard-job-phone", f"/queues/publish.post/jobs/{failed.id}", PHONE, "light"),
@@ -184,6 +194,8 @@ async def take(browser: Browser, address: str, link: str, shots: list[Shot]) -> 
         page = await context.new_page()
         await page.goto(address + path)
         await page.locator("#live[data-on=yes]").or_(page.locator("body:not([data-events])")).first.wait_for()
+        if "limits" in name:
+            await page.locator(".change > summary").last.click()
         taken = await page.screenshot(full_page="--full" in sys.argv)
         small = Image.open(BytesIO(taken)).convert("RGB").quantize(256, dither=Image.Dither.NONE)
         small.save(IMAGES / f"{name}.png", optimize=True)

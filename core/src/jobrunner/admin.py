@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from jobrunner.causes import CauseBook
 from jobrunner.declaration import Declaration, declare
 from jobrunner.errors import JobNotFoundError, UnknownQueueError
 from jobrunner.fleet import WorkerReport
 from jobrunner.gauges import Gauges
+from jobrunner.health import assess
 from jobrunner.limits import Limits
 from jobrunner.listing import Listing
 from jobrunner.model import State
@@ -21,16 +23,14 @@ from jobrunner.names import check_job_id, check_queue
 from jobrunner.plugins import Plugins
 from jobrunner.queue import Queue
 from jobrunner.record import Note, decode_record
+from jobrunner.showing import job_view
 from jobrunner.store import calls, looks
 from jobrunner.store.calls import MAX_BY_HAND
 from jobrunner.store.store import Store
-from jobrunner.views import Health, JobSummary, JobView, QueueStats, job_view
+from jobrunner.views import Health, JobSummary, JobView, QueueStats
 
 ALIVE_MS = 20_000
 """Milliseconds since its last report for which a worker counts as alive: four reports."""
-
-WAITING_LONG_MS = 15 * 60_000
-"""Milliseconds that the first job in line may wait before its queue counts as degraded."""
 
 CLEAR_STEP = 500
 
@@ -44,6 +44,7 @@ class Admin:
 
     Attributes:
         gauges: Reads numbers.
+        book: Groups failures by their causes.
         listing: Reads lists.
     """
 
@@ -53,6 +54,7 @@ class Admin:
         self.limits = Limits(store)
         self.gauges = Gauges(store)
         self.listing = Listing(store)
+        self.book = CauseBook(store)
 
     # ---- looking ---------------------------------------------------------------------------------------------
 
@@ -112,26 +114,7 @@ class Admin:
         self, names: Sequence[str] | None = None, *, tenants: Sequence[str] | None = None
     ) -> Health:
         """How the queues are; those and by those tenants' jobs as in `stats`."""
-        stats = await self.stats(names, tenants=tenants)
-        still, slow = [], []
-        for one in stats:
-            if one.waiting and not one.workers:
-                there = f"{one.waiting:,} {'job waits' if one.waiting == 1 else 'jobs wait'}"
-                still.append(f"{one.name}: {there} and no worker serves the queue")
-            elif one.delayed and not one.workers:
-                there = f"{one.delayed:,} {'job is' if one.delayed == 1 else 'jobs are'} delayed"
-                slow.append(f"{one.name}: {there} and no worker serves the queue")
-            if (one.oldest_waiting_ms or 0) > WAITING_LONG_MS and not one.paused:
-                minutes = (one.oldest_waiting_ms or 0) // 60_000
-                slow.append(f"{one.name}: the first job in line has waited for {minutes:,} minutes")
-        return Health(
-            status="unhealthy" if still else "degraded" if slow else "healthy",
-            total_jobs=sum(one.total for one in stats),
-            active_jobs=sum(one.active for one in stats),
-            failed_jobs=sum(one.failed for one in stats),
-            problems=still + slow,
-            queues=stats,
-        )
+        return assess(await self.stats(names, tenants=tenants))
 
     async def job(self, queue: str, job_id: str, *, reveal: bool = False) -> JobView:
         """Everything that may be seen of one job.
@@ -207,19 +190,18 @@ class Admin:
             InvalidNameError: The cursor is not one.
         """
         found = await self.listing.page(queue, state, start=start, limit=limit, after=after)
-        held = await self._why_held(queue, found.jobs) if state is State.PARKED else {}
-        return [
-            msgspec.structs.replace(job, reason=held[job.tenant]) if _is_held(job) else job
-            for job in found.jobs
-        ]
+        return await self.reasoned(queue, found.jobs) if state is State.PARKED else found.jobs
 
-    async def _why_held(self, queue: str, jobs: Sequence[JobSummary]) -> dict[str, str]:
-        """Why jobs of a page are held for their tenants, by tenant."""
+    async def reasoned(self, queue: str, jobs: Sequence[JobSummary]) -> list[JobSummary]:
+        """Parked jobs of a page, those that are held for their tenants with the reason as it is now."""
         tenants = dict.fromkeys(job.tenant for job in jobs if _is_held(job))
         if not tenants:
-            return {}
+            return list(jobs)
         declared = await self.declared(queue)
-        return {tenant: await self.limits.why_held(queue, tenant, declared) for tenant in tenants}
+        why = {tenant: await self.limits.why_held(queue, tenant, declared) for tenant in tenants}
+        return [
+            msgspec.structs.replace(job, reason=why[job.tenant]) if _is_held(job) else job for job in jobs
+        ]
 
     async def declared(self, queue: str) -> Declaration:
         """What workers, or a plugin here, declare of a queue; nothing but its name where nobody does."""

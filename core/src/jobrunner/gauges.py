@@ -12,11 +12,12 @@ import msgspec
 
 from jobrunner.declaration import Declaration
 from jobrunner.model import BUCKETS_MS, State
+from jobrunner.showing import queue_stats
 from jobrunner.store import calls, looks
 from jobrunner.store.answers import Counts as StateCounts
 from jobrunner.store.calls import Call
 from jobrunner.store.store import Store
-from jobrunner.views import Minute, QueueStats, queue_stats
+from jobrunner.views import Minute, QueueStats
 
 COUNTERS = (
     *("enqueued", "started", "completed", "failed", "buried", "retried", "snoozed", "released"),

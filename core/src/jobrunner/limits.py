@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 
 import msgspec
 
@@ -16,6 +16,7 @@ from jobrunner.declaration import Declaration
 from jobrunner.model import RateLimit
 from jobrunner.names import check_queue, check_tenant
 from jobrunner.store import calls, looks
+from jobrunner.store.keys import QueueKeys
 from jobrunner.store.store import Store
 from jobrunner.wording import counted
 
@@ -30,7 +31,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Empty for the queue's own."""
     name: str
     declared: int | str | None = None
-    by_hand: int | float | str | None = None
+    by_hand: float | str | None = None
     now: int | None = None
     """What it bounds, as it stands now, where that is a number of jobs."""
 
@@ -52,6 +53,15 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"{self.text}: {self.remedy}"
+
+
+class HeldTenant(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A tenant whose jobs are held in a queue."""
+
+    tenant: str
+    jobs: int
+    why: str
+    """In plain words, as it is now."""
 
 
 BY_QUEUE = (
@@ -112,6 +122,9 @@ class Limits:
         keys = self._store.keys(check_queue(queue))
         kept = await self._store.run(looks.hash_of(keys["meta"]))
         counts = await self._store.run(calls.counts(keys))
+        bounded = [field.partition(":")[2] for field in kept if field.startswith("max_active:")]
+        fields = [f"active|{whose}" for whose in bounded if tenant in ("", whose)]
+        active = await self._store.run(looks.some_of(keys["tally"], fields)) if fields else {}
         now = {"max_active": counts.active, "max_waiting": counts.waiting + counts.delayed + counts.held}
         rows = [
             Limit(
@@ -127,12 +140,10 @@ class Limits:
         found = sorted({(field.partition(":")[2], field.partition(":")[0]) for field in kept if ":" in field})
         for whose, name in found:
             if name in BY_TENANT and tenant in ("", whose):
-                active = None
-                if name == "max_active":
-                    active = _number(await self._store.run(looks.tally(keys, f"active|{whose}")), 0)
+                runs = _number(active.get(f"active|{whose}"), 0) if name == "max_active" else None
                 raw = kept[f"{name}:{whose}"]
                 shown = "paused" if name == "pause" else name
-                rows.append(Limit(tenant=whose, name=shown, by_hand=_shown(name, raw), now=active))
+                rows.append(Limit(tenant=whose, name=shown, by_hand=_shown(name, raw), now=runs))
         return [row for row in rows if row.declared is not None or row.by_hand is not None]
 
     async def look_again(self, queue: str, *, max_active: int = 0, rate: str = "0") -> None:
@@ -147,6 +158,42 @@ class Limits:
         while start or is_first:
             start = await self._store.run(calls.turn(keys, start, max_active=max_active, rate=rate))
             is_first = False
+
+    async def held(
+        self, queue: str, declared: Declaration, *, only: Collection[str] | None = None, most: int = 10
+    ) -> list[HeldTenant]:
+        """Tenants whose jobs are held, by name, each with how many and why.
+
+        Args:
+            queue: The queue.
+            declared: What its plugin declares.
+            only: Look at these tenants; None is everybody.
+            most: Tenants to tell of.
+        """
+        keys = self._store.keys(check_queue(queue))
+        tenants = [tenant async for tenant in self._holding(keys, most)] if only is None else sorted(only)
+        found = []
+        for tenant in tenants[:most]:
+            # A tenant's jobs are a range: `tenant order id`, and no name has a space.
+            count = calls.command("ZLEXCOUNT", keys["held"], f"[{tenant} ", f"({tenant}!")
+            jobs = await self._store.run(count)
+            if isinstance(jobs, int) and jobs:
+                why = await self.why_held(queue, tenant, declared)
+                found.append(HeldTenant(tenant=tenant, jobs=jobs, why=why))
+        return found
+
+    async def _holding(self, keys: QueueKeys, most: int) -> AsyncIterator[str]:
+        """Tenants with held jobs, by name, one look each."""
+        start = "-"
+        for _ in range(most):
+            entry = await self._store.run(
+                calls.command("ZRANGEBYLEX", keys["held"], start, "+", "LIMIT", 0, 1)
+            )
+            if not isinstance(entry, list) or not entry:
+                return
+            tenant = entry[0].decode().partition(" ")[0]
+            yield tenant
+            start = f"[{tenant}!"
 
     async def why_held(self, queue: str, tenant: str, declared: Declaration) -> str:
         """Why the jobs of a tenant are held now, in plain words."""

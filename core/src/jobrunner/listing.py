@@ -1,27 +1,24 @@
-"""Lists of jobs: a page of a state, the jobs that a filter wants, failures by their causes.
+"""Lists of jobs: a page of a state, the jobs that a filter wants.
 
 Every call looks at a bounded number of jobs and says where to go on. Nothing here changes a job.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from jobrunner.errors import InvalidNameError
 from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
+from jobrunner.showing import job_summary
 from jobrunner.store import calls, looks
 from jobrunner.store.answers import Head
 from jobrunner.store.calls import MAX_HEADS
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner.store.store import Store
-from jobrunner.views import Cause, Causes, JobPage, JobSummary, job_summary, told_error
-
-CAUSES_LOOK = 10_000
-"""Failed jobs that are looked at for their causes: as many as a queue keeps unless it says otherwise."""
+from jobrunner.views import JobPage, JobSummary
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,60 +130,6 @@ class Listing:
             for job_id, head in zip(ids, heads, strict=True)
             if head.record is not None
         }
-
-    async def causes(
-        self, queue: str, *, tenants: Collection[str] | None = None, look: int = CAUSES_LOOK
-    ) -> Causes:
-        """Failed jobs by their causes, for the newest.
-
-        Args:
-            queue: The queue.
-            tenants: Only their jobs; None is everybody's.
-            look: Failed jobs to look at, 1 to 10,000, in steps of 500.
-        """
-        counted, newest = Counter[str](), dict[str, tuple[str, float]]()
-        after, looked, total = "", 0, 0
-        wanted = Filter(tenants=None if tenants is None else frozenset(tenants))
-        while looked < min(look, CAUSES_LOOK):
-            entries = await self._entries(queue, State.FAILED, start=0, limit=MAX_PAGE, after=after)
-            told = await self._told(queue, [job_id for job_id, _ in entries])
-            for (job_id, score), (tenant, cause) in zip(entries, told, strict=True):
-                if wanted.takes(tenant, ""):
-                    counted[cause] += 1
-                    total += 1
-                    newest.setdefault(cause, (job_id, score))
-            looked += len(entries)
-            if len(entries) < MAX_PAGE:
-                break
-            after = _cursor(*entries[-1])
-        if tenants is None:
-            total = max(total, (await self._store.run(calls.counts(self._store.keys(queue)))).failed)
-        causes = await self._described(queue, counted, newest)
-        return Causes(causes=causes, looked_at=looked if tenants is None else total, total=total)
-
-    async def _described(
-        self, queue: str, counted: Counter[str], newest: dict[str, tuple[str, float]]
-    ) -> list[Cause]:
-        """Each cause with the words of its newest failure; the most frequent 500."""
-        ranked = counted.most_common(MAX_PAGE)
-        if not ranked:
-            return []
-        heads = await self._heads(queue, [newest[cause][0] for cause, _ in ranked])
-        causes = []
-        for (cause, count), head in zip(ranked, heads, strict=True):
-            job_id, score = newest[cause]
-            error_type, message = told_error(head.told)
-            causes.append(
-                Cause(
-                    fingerprint=cause,
-                    error_type=error_type,
-                    message=message,
-                    jobs=count,
-                    latest_at=int(score),
-                    example=job_id,
-                )
-            )
-        return causes
 
     async def _wanted(self, queue: str, ids: Sequence[str], wanted: Filter) -> list[str]:
         if wanted.takes_all or not ids:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import msgspec
 
 from jobrunner.admin import Admin
+from jobrunner.showing import worker_view
 from jobrunner.store import calls
-from jobrunner.views import QueueStats, WorkerView, worker_view
+from jobrunner.views import QueueStats, WorkerView
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):

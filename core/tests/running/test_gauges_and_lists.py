@@ -4,10 +4,12 @@ import msgspec
 import pytest
 
 from jobrunner import Discard, Queue, RetryPolicy
+from jobrunner.causes import CauseBook
 from jobrunner.errors import InvalidNameError
 from jobrunner.gauges import COUNTERS
 from jobrunner.listing import Filter
 from jobrunner.model import State
+from jobrunner.store import calls
 
 
 class Order(msgspec.Struct, rename="camel"):
@@ -113,12 +115,12 @@ async def test_failures_are_told_by_their_causes(here):
     await here.client.enqueue_many("orders.ship", orders(2, "globex", fate="unwanted"))
     await here.burst()
 
-    found = await here.admin.listing.causes("orders.ship")
+    found = await here.admin.book.causes("orders.ship")
     assert [(cause.error_type, cause.jobs) for cause in found.causes] == [("ValueError", 7), ("Discard", 2)]
     assert found.causes[1].message == "nobody wants it"
     assert (found.looked_at, found.total) == (9, 9)
 
-    theirs = await here.admin.listing.causes("orders.ship", tenants=["globex"])
+    theirs = await here.admin.book.causes("orders.ship", tenants=["globex"])
     assert ([cause.jobs for cause in theirs.causes], theirs.total, theirs.looked_at) == ([2], 2, 2)
 
     step = await here.admin.listing.step(
@@ -221,3 +223,49 @@ async def test_cause_is_the_last_one_even_where_a_worker_was_lost_in_between(her
     told = await here.store.run(calls.causes(keys, [*journals, "none"]))
     assert [cause for _, cause in told] == ["one", "crash", "two", "", ""]
     await here.store.run(calls.command("DEL", keys["state"]))
+
+
+async def test_look_for_causes_ends_in_time_and_goes_on_where_it_was(here):
+    """With a traceback in each of 10,000 failures a look takes long: a page must come, and tell more when asked again."""
+    await here.client.enqueue_many("orders.ship", orders(450, "acme", fate="broken"))
+    await here.client.enqueue_many("orders.ship", orders(50, "globex", fate="unwanted"))
+    await here.burst()
+    moments = iter(range(1000))
+    book = CauseBook(here.admin.store, clock=lambda: float(next(moments)))
+
+    looks = [await book.causes("orders.ship") for _ in range(3)]
+
+    assert [one.looked_at for one in looks] == [200, 400, 500]
+    assert {one.total for one in looks} == {500}
+    assert sum(cause.jobs for cause in looks[-1].causes) == 500
+
+
+async def test_cause_that_is_remembered_is_of_the_failure_that_there_is_now(here):
+    """A job that was retried and failed again for another reason must not be counted by the old one."""
+    (handle,) = await here.client.enqueue_many("orders.ship", orders(1, "acme", fate="broken"))
+    await here.burst()
+    store, (before,) = here.admin.store, (await here.admin.book.causes("orders.ship")).causes
+    keys = store.keys("orders.ship")
+    await here.admin.retry("orders.ship", [handle.id])
+    assert (await here.admin.book.causes("orders.ship")).causes == []
+    record = await store.run(calls.command("HGET", keys["jobs"], handle.id))
+    changed = record.replace(b'"broken"', b'"unwanted"')
+    await store.run(calls.command("HSET", keys["jobs"], handle.id, changed))
+    await here.burst()
+
+    (after,) = (await here.admin.book.causes("orders.ship")).causes
+    assert (before.error_type, after.error_type) == ("ValueError", "Discard")
+
+
+async def test_causes_of_queues_not_asked_for_lately_are_forgotten(here, monkeypatch):
+    """Memory must not grow with the queues that somebody once looked at."""
+    monkeypatch.setattr("jobrunner.causes.MAX_REMEMBERED", 3)
+    for name in ("orders.ship", "orders.pack"):
+        await here.client.enqueue_many(name, orders(3, "acme", fate="broken"))
+    await here.burst()
+    book = here.admin.book
+
+    for name in ("orders.ship", "orders.pack"):
+        assert (await book.causes(name)).looked_at == 3
+    assert list(book._known) == ["orders.pack"]
+    assert (await book.causes("orders.ship")).looked_at == 3

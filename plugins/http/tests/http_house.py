@@ -83,7 +83,7 @@ class House:
         self.plugins = Plugins([from_object(Module, Found(name="house", target="here"), self.environ)])
         self.stream = io.StringIO()
         self.redis = redis.Redis.from_url(url)
-        given = {"port": 0, "rate": 10_000.0} | settings
+        given = {"port": 0, "rate": 10_000.0, "wrong_tokens": 100_000.0} | settings
         self.app = create_app(
             self.environ, plugins=self.plugins, settings=HttpSettings(**given), stream=self.stream
         )

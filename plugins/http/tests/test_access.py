@@ -15,6 +15,7 @@ from jobrunner_http.tokens import make_token
 BODIES = {
     "/api/queue/{queue}/jobs": {"payload": {"tenantId": "acme"}},
     "/api/queue/test/{group}/{action}": {"tenantId": "acme"},
+    "/api/queue/{queue}/limits": {"tenant": "acme", "maxActive": 3},
     "/api/queue/{queue}/retry": {"state": "failed"},
     "/api/queue/{queue}/cancel": {"state": "waiting"},
     "/api/queue/{queue}/promote": {"state": "delayed"},

@@ -117,7 +117,8 @@ async def test_buttons_are_shown_to_those_who_may_press_them(house):
     }
     for role, actions in expected.items():
         assert set((await read(await house.client(role), job)).actions) == actions
-    queue = {"viewer": set(), "operator": {f"{QUEUE}/pause"}, "admin": {f"{QUEUE}/pause", f"{QUEUE}/clear"}}
+    operator = {f"{QUEUE}/pause", f"{QUEUE}/limits"}
+    queue = {"viewer": set(), "operator": operator, "admin": operator | {f"{QUEUE}/clear"}}
     for role, actions in queue.items():
         assert set((await read(await house.client(role), QUEUE)).actions) == actions
     limited = await house.client("admin", tenants=("acme",))
@@ -401,7 +402,7 @@ async def test_pages_cost_the_same_round_trips_however_many_queues_there_are(hou
     after = {path: await cost(path) for path in paths}
     assert len((await read(client, "/")).links) > 60
     assert after == before
-    assert max(after.values()) <= 20
+    assert max(after.values()) <= 28
 
 
 async def test_store_that_is_away_is_a_page_too():
@@ -422,7 +423,11 @@ async def test_failures_say_how_many_of_them_are_grouped(house):
     client = await house.client("viewer")
     page = await read(client, "/failures")
     assert "520 failures, 1 cause" in page.text
-    assert "520 failed, the newest 500 by cause" in page.text
+
+    async def told():  # a look ends after a while, and the next one goes on
+        return "520 failed, the newest 500 by cause" in (await read(client, "/failures")).text
+
+    await until(told)
     assert "520 failed List them" in (await read(client, f"{QUEUE}/failures")).text
 
 

@@ -170,6 +170,8 @@ async def test_store_that_is_away_is_a_503_with_a_time_to_try_again(open_house):
     answer = await admin.get("/api/queue/stats")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert "password" not in answer.text
+    health = await admin.get("/api/health")
+    assert (health.status_code, health.json()["status"], health.json()["queues"]) == (503, "unhealthy", [])
     house.site.tokens._read_at = -100.0
     assert (await admin.get("/readyz")).status_code == 503
     assert (await admin.get("/livez")).status_code == 200

@@ -25,6 +25,7 @@ def served(shared_server, start_process):
         "REDIS_URL": server.url,
         "JOBRUNNER_LOG_FORMAT": "json",
         "JOBRUNNER_HTTP_PORT": "0",
+        "JOBRUNNER_HTTP_MAX_PER_ADDRESS": "2000",  # all of them come from here
         "JOBRUNNER_HTTP_HEADER_TIMEOUT": "3",
         "JOBRUNNER_HTTP_RECEIVE_TIMEOUT": "3",
     }

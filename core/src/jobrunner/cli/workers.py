@@ -9,7 +9,7 @@ import click
 
 from jobrunner.cli.output import json_option, print_json, print_table
 from jobrunner.cli.scene import Scene, asynchronous, pass_scene
-from jobrunner.views import worker_view
+from jobrunner.showing import worker_view
 from jobrunner.wording import span
 
 

@@ -39,7 +39,10 @@ class App:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self._gate: ASGIApp = Gate(build(site), site.settings, site.trail)
+        board = Dashboard(site)
+        self._gate: ASGIApp = Gate(
+            build(site, board), site.settings, site.trail, site.addresses, board.refused
+        )
         self._under_way = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -97,9 +100,8 @@ def create_app(
     return App(Site(environ, plugins=plugins, settings=settings, local=local, stream=stream))
 
 
-def build(site: Site) -> Litestar:
+def build(site: Site, board: Dashboard) -> Litestar:
     """Put the routes together."""
-    board = Dashboard(site)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from jobrunner.declaration import Declaration
+from jobrunner.limits import HeldTenant, Limit
 from jobrunner.model import MAX_PRIORITY, State
 
 MAX_JOBS = 1000
@@ -155,17 +157,72 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """False where more are left than one request deletes: ask again."""
 
 
-class QueueState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether a queue is paused."""
+class QueueState(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Whether a queue is paused, or one tenant in it."""
 
     name: str
     paused: bool
+    tenant: str = ""
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Why a job is cancelled."""
 
     reason: Text = ""
+
+
+Bound = Annotated[int, Meta(ge=0, le=10**9)]
+Rate = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,5}/[1-9][0-9]{0,5}(:[1-9][0-9]{0,5})?)$")]
+
+OF_THE_QUEUE = ("max_active_per_tenant", "rate_per_tenant", "max_waiting", "max_waiting_bytes")
+OF_A_TENANT = ("weight",)
+
+
+class LimitChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What an operator sets of a queue, or with `tenant` of one tenant in it, over what the plugin declares.
+
+    A number of 0 and a rate of `0` bound nothing; null forgets what was set, and the declaration holds again. A rate is
+    jobs/seconds, as `100/60`, or `100/60:10` with a burst of 10. `weight` is a tenant's share beside others of 1.
+    """
+
+    tenant: TenantName | UnsetType = UNSET
+    max_active: Bound | UnsetType | None = UNSET
+    max_active_per_tenant: Bound | UnsetType | None = UNSET
+    rate: Rate | UnsetType | None = UNSET
+    rate_per_tenant: Rate | UnsetType | None = UNSET
+    weight: Annotated[float, Meta(ge=0.001, le=64)] | UnsetType | None = UNSET
+    max_waiting: Bound | UnsetType | None = UNSET
+    max_waiting_bytes: Annotated[int, Meta(ge=0, le=10**15)] | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        said = self.said
+        if not said:
+            raise ValueError("name a limit")
+        for name in said:
+            if name in OF_THE_QUEUE and self.tenant is not UNSET:
+                raise ValueError(f"{name} is of the whole queue: leave tenant out")
+            if name in OF_A_TENANT and self.tenant is UNSET:
+                raise ValueError(f"{name} is of one tenant: name it")
+
+    @property
+    def said(self) -> dict[str, float | str | None]:
+        """The limits that are named, with what they become."""
+        named = [name for name in self.__struct_fields__ if name != "tenant"]
+        return {name: getattr(self, name) for name in named if getattr(self, name) is not UNSET}
+
+
+class QueueLimits(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What bounds a queue and its tenants, and whose jobs are held for it."""
+
+    limits: list[Limit]
+    held: list[HeldTenant]
+
+
+class QueueDetail(Declaration, frozen=True, kw_only=True, rename="camel", omit_defaults=False):
+    """A queue as it is declared, what operators set over that, and whose jobs are held."""
+
+    limits: list[Limit]
+    held: list[HeldTenant]
 
 
 CHOICES = (RetryChoice, CancelChoice, PromoteChoice, RemoveChoice)
@@ -178,10 +235,16 @@ def body_schemas(template: str) -> dict[str, dict[str, object]]:
         template: How a reference is written, with `{name}`.
     """
     _, schemas = msgspec.json.schema_components(
-        (Enqueue, *CHOICES, Reason), schema_hook=_anything, ref_template=template
+        (Enqueue, *CHOICES, Reason, LimitChange), schema_hook=_anything, ref_template=template
     )
     either: list[dict[str, object]] = [{"required": ["payload"]}, {"required": ["jobs"]}]
     schemas["Enqueue"] |= {"oneOf": either, "allOf": [_not_both("jobs", "id"), _not_both("delay", "at")]}
+    wholes = ("maxActivePerTenant", "ratePerTenant", "maxWaiting", "maxWaitingBytes")
+    schemas["LimitChange"] |= {
+        "anyOf": [{"required": [name]} for name in ("maxActive", "rate", "weight", *wholes)],
+        "allOf": [_not_both("tenant", name) for name in wholes],
+        "dependentRequired": {"weight": ["tenant"]},
+    }
     for choice in CHOICES:
         schemas[choice.__name__]["allOf"] = [
             _not_both("ids", name) for name in ("state", "tenant", "cause", "after", "limit")

@@ -17,8 +17,8 @@ from jobrunner.client import Client
 from jobrunner.declaration import Declaration, declare
 from jobrunner.drafting import Options
 from jobrunner.handle import JobHandle
-from jobrunner.model import State
-from jobrunner.names import new_job_id
+from jobrunner.model import RateLimit, State
+from jobrunner.names import check_tenant, new_job_id
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner_http.access import Caller
 from jobrunner_http.bodies import (
@@ -29,6 +29,7 @@ from jobrunner_http.bodies import (
     Cleared,
     Enqueue,
     EnqueuedJob,
+    LimitChange,
     Payload,
 )
 from jobrunner_http.looking import Looking
@@ -282,19 +283,42 @@ class Changing:
                 return
             after = step.next
 
-    async def pause(self, caller: Caller, queue: str) -> None:
-        """Let no further job of a queue start."""
-        await self._looking.check_queue(caller, queue)
-        self._looking.check_unlimited(caller, "a queue is paused for all tenants")
-        await self._admin.pause(queue)
-        self._tell(caller, "paused", queue)
+    async def pause(self, caller: Caller, queue: str, tenant: str = "") -> None:
+        """Let no further job of a queue start, or none of one tenant in it; a caller's own tenants only."""
+        await self._check_pausing(caller, queue, tenant)
+        await self._admin.pause(queue, tenant)
+        self._tell(caller, "paused", queue, note=f"tenant={tenant}" if tenant else "")
 
-    async def resume(self, caller: Caller, queue: str) -> None:
-        """Let a queue's jobs start again."""
+    async def resume(self, caller: Caller, queue: str, tenant: str = "") -> None:
+        """Let a queue's jobs start again, or one tenant's; as `pause`."""
+        await self._check_pausing(caller, queue, tenant)
+        await self._admin.resume(queue, tenant)
+        self._tell(caller, "resumed", queue, note=f"tenant={tenant}" if tenant else "")
+
+    async def _check_pausing(self, caller: Caller, queue: str, tenant: str) -> None:
         await self._looking.check_queue(caller, queue)
-        self._looking.check_unlimited(caller, "a queue is paused for all tenants")
-        await self._admin.resume(queue)
-        self._tell(caller, "resumed", queue)
+        if not tenant:
+            self._looking.check_unlimited(caller, "a queue is paused for all tenants")
+        elif not caller.sees_tenant(check_tenant(tenant)):
+            raise ProblemError(403, "the token is not for this tenant")
+
+    async def limit(self, caller: Caller, queue: str, wanted: LimitChange) -> None:
+        """Set or forget limits of a queue, or of one tenant in it; at once, over all workers.
+
+        Raises:
+            ProblemError: 403 for a caller that is held to some tenants, 422 for a rate that is none.
+        """
+        await self._looking.check_queue(caller, queue)
+        self._looking.check_unlimited(caller, "limits are between the tenants")
+        tenant = said(wanted.tenant)
+        await self._admin.limits.set(
+            queue,
+            {f"{name}:{tenant}" if tenant else name: stored(name, to) for name, to in wanted.said.items()},
+        )
+        told = [f"{name}={'as declared' if to is None else to}" for name, to in wanted.said.items()]
+        self._tell(
+            caller, "limited", queue, note=" ".join([f"tenant={tenant}" if tenant else "", *told]).strip()
+        )
 
     def logged(self, caller: Caller, address: str, what: Literal["logged_in", "logged_out"]) -> None:
         """Note that somebody logged in or out."""
@@ -330,6 +354,23 @@ class Changing:
 def said(value: T | UnsetType) -> T | None:
     """What a request says; None where it does not."""
     return None if isinstance(value, UnsetType) else value
+
+
+def stored(name: str, value: float | str | None) -> object:
+    """A limit as the store takes it; an empty one is forgotten.
+
+    Raises:
+        ProblemError: 422 for a rate that is none.
+    """
+    if value is None:
+        return ""
+    if not name.startswith("rate") or value == "0":
+        return value
+    try:
+        return RateLimit.parse(str(value)).stored
+    except ValueError as error:
+        wrong = FieldProblem(field="ratePerTenant" if name != "rate" else name, problem=str(error))
+        raise ProblemError(422, str(error), errors=[wrong]) from None
 
 
 def owned(caller: Caller, about: Declaration, spelling: str, payload: Payload) -> tuple[Payload, str | None]:

@@ -77,25 +77,18 @@ class Door:
             raise ProblemError(
                 403, f"this needs a token of the role {role.label}; yours is {caller.role.label}"
             )
-        caller = msgspec.structs.replace(caller, address=address_of(connection))
+        caller = msgspec.structs.replace(caller, address=address_of(self._site, connection))
         connection.scope[CALLER] = self._narrowed(connection, caller)  # type: ignore[literal-required]  # a key of our own
 
     async def _caller(self, connection: Connection) -> Caller | None:
-        given = [value for name, value in connection.scope["headers"] if name.lower() == b"authorization"]
+        headers: list[tuple[bytes, bytes]] = connection.scope["headers"]  # type: ignore[assignment]  # pairs of bytes
+        given = [value for name, value in headers if name.lower() == b"authorization"]
         if given:
-            return await self._bearer(given)
-        text = cookie_of(connection.scope["headers"])  # type: ignore[arg-type]  # pairs of bytes
-        return await self.by_cookie(text) if text else None
-
-    async def _bearer(self, given: list[bytes]) -> Caller | None:
-        if len(given) != 1:
+            return await admitted(self._site, connection, bearer_of(given))
+        text = cookie_of(headers)
+        if not text:
             return None
-        scheme, _, token = given[0].decode("latin-1").partition(" ")
-        return await self._site.tokens.caller(token.strip(" ")) if scheme.lower() == "bearer" else None
-
-    async def by_cookie(self, text: str) -> Caller | None:
-        """Who the log-in cookie stands for."""
-        caller = await self._site.tokens.caller(text)
+        caller = await admitted(self._site, connection, text)
         return None if caller is None else msgspec.structs.replace(caller, by_cookie=True)
 
     def _narrowed(self, connection: Connection, caller: Caller) -> Caller:
@@ -117,7 +110,38 @@ class Door:
         return narrowed
 
     def _deny(self, connection: Connection, status: int) -> None:
-        self._site.trail.denied(status, connection.scope["path"], address_of(connection))
+        self._site.trail.denied(status, connection.scope["path"], address_of(self._site, connection))
+
+
+async def admitted(site: Site, connection: Connection, text: str) -> Caller | None:
+    """Who a token is that a request gives; None for nobody. A wrong one counts against the address that it comes from.
+
+    Raises:
+        ProblemError: 429 where too many wrong ones came from there: then this one is not looked at.
+        StoreError: Tokens cannot be looked up now.
+    """
+    address = address_of(site, connection)
+    wait_s = site.guesses.wait(address, text)
+    if wait_s:
+        site.trail.denied(429, connection.scope["path"], address)
+        seconds = math.ceil(wait_s)
+        raise ProblemError(
+            429,
+            f"too many wrong tokens came from this address; try again in {seconds} seconds",
+            headers={"retry-after": str(seconds)},
+        )
+    caller = await site.tokens.caller(text)
+    if caller is None:
+        site.guesses.wrong(address, text)
+    else:
+        site.guesses.right(address, text)
+    return caller
+
+
+def bearer_of(given: list[bytes]) -> str:
+    """The token of an Authorization header; empty where it is not one bearer token."""
+    scheme, _, token = given[0].decode("latin-1").partition(" ")
+    return token.strip(" ") if len(given) == 1 and scheme.lower() == "bearer" else ""
 
 
 def caller_of(scope: HTTPScope) -> Caller:
@@ -127,9 +151,10 @@ def caller_of(scope: HTTPScope) -> Caller:
     return caller
 
 
-def address_of(connection: Connection) -> str:
-    """Where a request comes from."""
-    return connection.client.host if connection.client else ""
+def address_of(site: Site, connection: Connection) -> str:
+    """Where a request comes from; behind a trusted proxy, what that says."""
+    peer = connection.client.host if connection.client else ""
+    return site.addresses.of(peer, connection.scope["headers"])
 
 
 def cookie_of(headers: list[tuple[bytes, bytes]]) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPSendMessage, Message, Receive, Scope, Send
 
+from jobrunner_http.addresses import Addresses, bucket_of
 from jobrunner_http.problems import MEDIA_TYPE, ProblemError
 from jobrunner_http.settings import HttpSettings
 from jobrunner_http.trail import Trail
@@ -27,6 +29,9 @@ sends does not see the answer."""
 
 PROBES = frozenset({"/livez", "/readyz"})
 """Paths for whoever keeps the process running, which asks by address and not by name."""
+
+NO_PAGES = ("/api/", "/static/", "/metrics", "/livez", "/readyz")
+"""Beginnings of addresses that never answer with a page."""
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -54,10 +59,22 @@ class Gate:
         app: What lies behind.
         settings: The bounds, and the names that are allowed.
         trail: Where requests that are not let in are counted.
+        addresses: Says where requests come from.
+        page: Makes the page for a browser whose request is not let in; without it, browsers get problems too.
     """
 
-    def __init__(self, app: ASGIApp, settings: HttpSettings, trail: Trail) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: HttpSettings,
+        trail: Trail,
+        addresses: Addresses | None = None,
+        page: Callable[[Scope, ProblemError], bytes] | None = None,
+    ) -> None:
         self._app = app
+        self._addresses = addresses or Addresses()
+        self._page = page
+        self._under_way: Counter[str] = Counter()
         self._settings = settings
         self._trail = trail
         self._hosts = settings.hosts
@@ -85,22 +102,29 @@ class Gate:
             seconds=self._settings.receive_timeout,
         )
         answer = _Answer(send, body)
-        refusal = self._refusal(scope, headers)
+        client = scope.get("client")
+        address = self._addresses.of(client[0] if client else "", scope["headers"])
+        bucket = bucket_of(address)
+        refusal = self._refusal(scope, headers, bucket)
         if refusal is not None:
-            client = scope.get("client")
-            self._trail.denied(refusal.status, scope["path"], client[0] if client else "")
+            self._trail.denied(refusal.status, scope["path"], address)
             if refusal.status == 413:
                 await _drain(receive)
-            await answer.problem(refusal)
+            page = self._page(scope, refusal) if self._page and wants_page(inner(scope), headers) else None
+            await answer.problem(refusal, page)
             return
+        self._under_way[bucket] += 1
         try:
             await self._app(scope, body, answer)
         finally:
             body.let_go()
             answer.let_go()
+            self._under_way[bucket] -= 1
+            if not self._under_way[bucket]:
+                del self._under_way[bucket]  # memory for those who ask now only
 
-    def _refusal(self, scope: Scope, headers: Headers) -> ProblemError | None:
-        path = scope["path"]
+    def _refusal(self, scope: Scope, headers: Headers, bucket: str) -> ProblemError | None:
+        path = inner(scope)
         if path not in PROBES and not self._is_for_us(scope["headers"]):
             return ProblemError(
                 421, "this is not the host that the request is for; JOBRUNNER_HTTP_ALLOWED_HOSTS lists more"
@@ -108,6 +132,9 @@ class Gate:
         method = scope["method"]  # type: ignore[typeddict-item]  # there is one where the type is http
         if method in UNSAFE and not self._is_ours(headers):
             return ProblemError(403, "a page of another origin may not change anything here")
+        if path not in PROBES and self._under_way[bucket] >= self._settings.max_per_address:
+            many = f"more than {self._settings.max_per_address:,} requests of this address are under way"
+            return ProblemError(429, many, headers={"retry-after": "1"})
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > self._settings.max_body:
             return ProblemError(413, f"the body is larger than {self._settings.max_body:,} bytes")
@@ -142,6 +169,16 @@ class Gate:
             return bool(site) or b"cookie" not in headers or b"authorization" in headers
         host = headers.get(b"host", b"").decode("latin-1").lower()
         return origin in (f"http://{host}", f"https://{host}")
+
+
+def inner(scope: Scope) -> str:
+    """A request's path on this site, which may be mounted in another."""
+    return scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+
+
+def wants_page(path: str, headers: Headers) -> bool:
+    """Whether a browser asks for something to show: for programs, and for what programs ask for, there are problems."""
+    return b"text/html" in headers.get(b"accept", b"") and not path.startswith(NO_PAGES)
 
 
 class _Body:
@@ -238,11 +275,12 @@ class _Answer:
             message = {**message, "headers": [*message["headers"], *added]}
         await self._send(message)
 
-    async def problem(self, problem: ProblemError) -> None:
-        """Answer with a problem."""
-        body = problem.body()
+    async def problem(self, problem: ProblemError, page: bytes | None = None) -> None:
+        """Answer with a problem, or with the page that says it."""
+        body = problem.body() if page is None else page
+        kind = MEDIA_TYPE if page is None else "text/html; charset=utf-8"
         headers = [
-            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-type", kind.encode()),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
             *((name.encode(), value.encode()) for name, value in problem.headers.items()),

@@ -8,12 +8,14 @@ from __future__ import annotations
 import msgspec
 
 from jobrunner.admin import Admin
+from jobrunner.causes import CAUSES_LOOK
 from jobrunner.declaration import Declaration, payload_schema
 from jobrunner.errors import JobNotFoundError, UnknownQueueError
 from jobrunner.gauges import TenantCounts
-from jobrunner.listing import CAUSES_LOOK, Filter
+from jobrunner.listing import Filter
 from jobrunner.model import State
 from jobrunner.names import check_tenant
+from jobrunner.showing import worker_view
 from jobrunner.views import (
     Causes,
     Health,
@@ -22,9 +24,9 @@ from jobrunner.views import (
     Minute,
     QueueStats,
     WorkerView,
-    worker_view,
 )
 from jobrunner_http.access import Caller
+from jobrunner_http.bodies import QueueDetail, QueueLimits
 from jobrunner_http.cursors import Cursors
 from jobrunner_http.problems import ProblemError
 
@@ -79,12 +81,8 @@ class Looking:
         return await self._admin.stats(names, tenants=caller.tenants) if names else []
 
     async def health(self, caller: Caller) -> Health:
-        """How the queues are that a caller may know of. A store that answers is degraded at the worst."""
-        names = list(await self.queues(caller))
-        found = await self._admin.health(names, tenants=caller.tenants)
-        if found.status == "unhealthy":
-            found = msgspec.structs.replace(found, status="degraded")
-        return found
+        """How the queues are that a caller may know of."""
+        return await self._admin.health(list(await self.queues(caller)), tenants=caller.tenants)
 
     async def schema(self, caller: Caller, queue: str) -> dict[str, object]:
         """The JSON Schema of a queue's payload: the installed plugin's, else what its workers registered."""
@@ -97,6 +95,22 @@ class Looking:
             return msgspec.json.decode(raw or b"{}", type=dict[str, object])
         except msgspec.MsgspecError:
             return {}
+
+    async def limits(self, caller: Caller, queue: str) -> QueueLimits:
+        """What bounds a queue and its tenants, and whose jobs are held; of a caller's own tenants only."""
+        await self.check_queue(caller, queue)
+        declared = await self._admin.declared(queue)
+        rows = await self._admin.limits.table(queue, declared)
+        if caller.is_limited:
+            rows = [row for row in rows if row.tenant and caller.sees_tenant(row.tenant)]
+        held = await self._admin.limits.held(queue, declared, only=caller.tenants)
+        return QueueLimits(limits=rows, held=held)
+
+    async def detail(self, caller: Caller, queue: str) -> QueueDetail:
+        """A queue as it is declared, with `limits`."""
+        bounds = await self.limits(caller, queue)
+        about = msgspec.structs.asdict(await self._admin.declared(queue))
+        return QueueDetail(**about, limits=bounds.limits, held=bounds.held)
 
     async def minutes(self, caller: Caller, queue: str | None, last: int) -> dict[str, list[Minute]]:
         """What happened in the last minutes, by queue; of queues as a whole only.
@@ -141,6 +155,8 @@ class Looking:
         wanted = self.filter(caller, tenant=tenant)
         after = await self.opened(caller, after)
         page = await self._admin.listing.page(queue, state, limit=limit, after=after, wanted=wanted)
+        if state is State.PARKED:
+            page = msgspec.structs.replace(page, jobs=await self._admin.reasoned(queue, page.jobs))
         if not caller.is_limited:
             return page
         jobs = [
@@ -171,9 +187,9 @@ class Looking:
         return JobDetail(**msgspec.structs.asdict(view), logs=logs, place=place)
 
     async def causes(self, caller: Caller, queue: str, *, look: int = CAUSES_LOOK) -> Causes:
-        """Failed jobs by their causes; `look` as in `Listing.causes`."""
+        """Failed jobs by their causes; `look` as in `CauseBook.causes`."""
         await self.check_queue(caller, queue)
-        return await self._admin.listing.causes(queue, tenants=caller.tenants, look=look)
+        return await self._admin.book.causes(queue, tenants=caller.tenants, look=look)
 
     async def tenants(self, caller: Caller, queue: str, *, most: int) -> list[TenantCounts]:
         """How many jobs tenants have in a queue, those with the most first; a caller's own only."""

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from jobrunner.settings import plugin_settings
+from jobrunner_http.addresses import is_network
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 """Host names under which this machine reaches itself; always allowed."""
@@ -36,6 +37,10 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
         receive_timeout: Seconds in which a request's body must have arrived, 1 to 3,600.
         max_connections: Connections at once; further ones wait until one ends.
         max_streams: Event streams at once.
+        max_per_address: Requests that one address may have under way at once, streams among them; 1 to 100,000.
+        wrong_tokens: Wrong tokens a minute that an address may send, 1 to 100,000; a burst of 20 is let through.
+        proxies: Addresses and networks of proxies whose `X-Forwarded-For` says where a request comes from; none by
+            default, and then every request behind a proxy counts as the proxy's.
         rate: Requests a second that a token may make, 0.1 to 100,000; a burst of four seconds' worth is let through.
         metrics_port: A port of their own for the metrics, without a token; 0 serves them under `/metrics` to tokens.
         metrics_host: The address of that port.
@@ -53,10 +58,18 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     receive_timeout: Annotated[float, Meta(ge=1, le=3600)] = 30.0
     max_connections: Annotated[int, Meta(ge=10, le=100_000)] = 2000
     max_streams: Annotated[int, Meta(ge=1, le=10_000)] = 200
+    max_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 100
+    wrong_tokens: Annotated[float, Meta(ge=1, le=100_000)] = 20.0
+    proxies: tuple[str, ...] = ()
     rate: Annotated[float, Meta(ge=0.1, le=100_000)] = 50.0
     metrics_port: Port = 0
     metrics_host: str = "127.0.0.1"
     grace: Annotated[float, Meta(ge=0, le=300)] = 5.0
+
+    def __post_init__(self) -> None:
+        for one in self.proxies:
+            if not is_network(one):
+                raise ValueError(f"proxies: {one!r:.60} is no address and no network, such as 10.0.0.0/8")
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -12,8 +12,10 @@ from jobrunner.plugins import Plugins, load
 from jobrunner.settings import core_settings
 from jobrunner.store.address import from_environment
 from jobrunner.store.connect import open_store
+from jobrunner_http.addresses import Addresses
 from jobrunner_http.changing import Changing
 from jobrunner_http.feed import Feed
+from jobrunner_http.guesses import Guesses
 from jobrunner_http.looking import Looking
 from jobrunner_http.rates import Rates
 from jobrunner_http.settings import HttpSettings, http_settings
@@ -38,6 +40,8 @@ class Site:
         looking: What may be seen, each call for a caller: pages and routes read through it.
         feed: What happens, for who listens.
         changing: What may be changed, each call for a caller, with its audit.
+        guesses: Wrong tokens, by address.
+        addresses: Says where requests come from.
 
     Raises:
         SettingsError: A variable has a value that cannot be used.
@@ -65,6 +69,8 @@ class Site:
         self.trail = Trail(core, stream)
         self.tokens = TokenBook(self.admin, local)
         self.rates = Rates(self.settings.rate)
+        self.guesses = Guesses(self.settings.wrong_tokens)
+        self.addresses = Addresses(self.settings.proxies)
         self.worker_lives: Callable[[], bool] = lambda: True
         """Whether the worker of this process, where there is one, still serves."""
         self._links: dict[str, str] = {}

@@ -49,8 +49,8 @@ class HttpChanged(HttpEvent, frozen=True, kw_only=True, tag="http.changed"):
     """The audit: somebody changed something."""
 
     what: str
-    """`enqueued`, `retried`, `cancelled`, `promoted`, `removed`, `cleared`, `paused`, `resumed`, `logged_in` or
-    `logged_out`."""
+    """`enqueued`, `retried`, `cancelled`, `promoted`, `removed`, `cleared`, `paused`, `resumed`, `limited`, `logged_in`
+    or `logged_out`."""
     who: str
     """The token's name."""
     token_id: str

@@ -16,7 +16,7 @@ _WHAT = {
     413: "The body or the payload is too large.",
     421: "The request is for another host.",
     422: "Something does not fit; the field is named.",
-    429: "The token asks too often, or the queue is full; Retry-After says when to try again.",
+    429: "The token or its address asks too often, or the queue is full; Retry-After says when to try again.",
     503: "The store does not answer now; Retry-After says when to try again.",
 }
 

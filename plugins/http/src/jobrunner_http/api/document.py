@@ -29,6 +29,9 @@ PREFIX = "#/components/schemas/"
 TRIAL = "/api/queue/test/{group}/{action}"
 ENQUEUE = "/api/queue/{queue}/jobs"
 
+MAX_MADE = 8
+"""Documents that are kept, one for each choice of queues that some token sees: with 100 queues one takes 50 ms to make."""
+
 Schema = dict[str, Any]
 
 
@@ -38,12 +41,20 @@ class Document(JsonRenderPlugin):
     def __init__(self, site: Site) -> None:
         super().__init__(path="/openapi.json")
         self._site = site
+        self._made: dict[frozenset[str], bytes] = {}
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Schema) -> bytes:
         """The document as JSON."""
         caller = caller_of(request.scope)
         seen = [queue for name, queue in self._site.plugins.queues.items() if caller.sees_queue(name)]
-        return msgspec.json.encode(with_queues(request.app, openapi_schema, seen))
+        names = frozenset(queue.name for queue in seen)
+        made = self._made.get(names)
+        if made is None:
+            made = msgspec.json.encode(with_queues(request.app, openapi_schema, seen))
+            if len(self._made) >= MAX_MADE:
+                self._made.clear()
+            self._made[names] = made
+        return made
 
 
 def document_config(site: Site) -> OpenAPIConfig:

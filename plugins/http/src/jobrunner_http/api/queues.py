@@ -4,33 +4,51 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import delete, get, post
+from litestar import Response, delete, get, post
 from litestar.params import FromQuery, QueryParameter
 
 from jobrunner.declaration import Declaration
+from jobrunner.errors import StoreError
+from jobrunner.health import away
 from jobrunner.model import State
 from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
-from jobrunner_http.access import Role
-from jobrunner_http.api.asking import By, Named, OnSite
+from jobrunner_http.access import Caller, Role
+from jobrunner_http.api.asking import By, Named, OnSite, Said, taking
 from jobrunner_http.api.describing import problems
-from jobrunner_http.bodies import Clearable, Cleared, QueueState
+from jobrunner_http.bodies import (
+    Clearable,
+    Cleared,
+    LimitChange,
+    QueueDetail,
+    QueueLimits,
+    QueueState,
+)
 from jobrunner_http.door import open_to
+from jobrunner_http.problems import AWAY_RETRY_S
+from jobrunner_http.site import Site
 
 Minutes = Annotated[
     int, QueryParameter(ge=1, le=1440, description="How many minutes back, the one under way included.")
 ]
 
+OneTenant = Annotated[
+    str,
+    QueryParameter(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127})?$", description="Of this tenant only, in the queue."
+    ),
+]
+
 
 @get("/api/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
-async def overall_health(site: OnSite, caller: By) -> Health:
-    """Say how the system is, its queues included."""
-    return await site.looking.health(caller)
+async def overall_health(site: OnSite, caller: By) -> Response[Health]:
+    """Say how the system is, its queues included; `unhealthy` is a 503."""
+    return await _health(site, caller)
 
 
 @get("/api/queue/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
-async def queue_health(site: OnSite, caller: By) -> Health:
-    """Say how the queues are: healthy, or degraded with what is wrong in plain words."""
-    return await site.looking.health(caller)
+async def queue_health(site: OnSite, caller: By) -> Response[Health]:
+    """Say how the queues are: healthy, or degraded with what is wrong in plain words; `unhealthy` is a 503."""
+    return await _health(site, caller)
 
 
 @get("/api/queue/stats", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems())
@@ -52,6 +70,12 @@ async def queues(site: OnSite, caller: By) -> list[Declaration]:
     return list((await site.looking.queues(caller)).values())
 
 
+@get("/api/queue/{queue:str}", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
+async def queue_detail(site: OnSite, caller: By, queue: Named) -> QueueDetail:
+    """Give a queue as it is declared, its limits and what operators set over them, and whose jobs are held and why."""
+    return await site.looking.detail(caller, queue)
+
+
 @get("/api/queue/{queue:str}/schema", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
 async def schema(site: OnSite, caller: By, queue: Named) -> dict[str, object]:
     """Give the JSON Schema of a queue's payload."""
@@ -66,7 +90,7 @@ async def minutes(site: OnSite, caller: By, queue: Named, last: Minutes = 60) ->
 
 @get("/api/queue/{queue:str}/causes", opt=open_to(Role.VIEWER), tags=["queues"], responses=problems(404))
 async def causes(site: OnSite, caller: By, queue: Named) -> Causes:
-    """Group a queue's failed jobs by their causes."""
+    """Group a queue's newest failed jobs by their causes; `lookedAt` says how many, and asking again looks further."""
     return await site.looking.causes(caller, queue)
 
 
@@ -83,10 +107,10 @@ async def workers(site: OnSite, caller: By) -> list[WorkerView]:
     tags=["queues"],
     responses=problems(404),
 )
-async def pause(site: OnSite, caller: By, queue: Named) -> QueueState:
-    """Let no further job of a queue start; not for tokens that are held to some tenants."""
-    await site.changing.pause(caller, queue)
-    return QueueState(name=queue, paused=True)
+async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") -> QueueState:
+    """Let no further job of a queue start, or of one tenant; tokens that are held to some tenants pause those only."""
+    await site.changing.pause(caller, queue, tenant)
+    return QueueState(name=queue, paused=True, tenant=tenant)
 
 
 @post(
@@ -96,10 +120,23 @@ async def pause(site: OnSite, caller: By, queue: Named) -> QueueState:
     tags=["queues"],
     responses=problems(404),
 )
-async def resume(site: OnSite, caller: By, queue: Named) -> QueueState:
-    """Let a queue's jobs start again; not for tokens that are held to some tenants."""
-    await site.changing.resume(caller, queue)
-    return QueueState(name=queue, paused=False)
+async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") -> QueueState:
+    """Let a queue's jobs start again, or one tenant's; tokens that are held to some tenants resume those only."""
+    await site.changing.resume(caller, queue, tenant)
+    return QueueState(name=queue, paused=False, tenant=tenant)
+
+
+@post(
+    "/api/queue/{queue:str}/limits",
+    **taking(Role.OPERATOR, LimitChange),
+    status_code=200,
+    tags=["queues"],
+    responses=problems(404, 408, 413),
+)
+async def limit(site: OnSite, caller: By, queue: Named, wanted: Said[LimitChange]) -> QueueLimits:
+    """Set or forget limits of a queue, or of one tenant in it, while workers run; not for tokens held to some tenants."""
+    await site.changing.limit(caller, queue, wanted)
+    return await site.looking.limits(caller, queue)
 
 
 @delete(
@@ -116,7 +153,15 @@ async def clear(
     return await site.changing.clear(caller, queue, None if status is None else State(status))
 
 
+async def _health(site: Site, caller: Caller) -> Response[Health]:
+    try:
+        return Response(await site.looking.health(caller))
+    except StoreError:
+        retry = {"retry-after": str(AWAY_RETRY_S)}
+        return Response(away(), status_code=503, headers=retry)
+
+
 HANDLERS = (
     *(overall_health, queue_health, all_stats, stats, queues, schema, minutes, causes, workers),
-    *(pause, resume, clear),
+    *(queue_detail, pause, resume, limit, clear),
 )

@@ -12,7 +12,7 @@ from litestar.params import URLEncodedBody
 from msgspec import Meta
 
 from jobrunner_http.api.asking import Ask, Named, OnSite
-from jobrunner_http.door import COOKIE, address_of, cookie_of, open_to
+from jobrunner_http.door import COOKIE, address_of, admitted, cookie_of, open_to
 from jobrunner_http.problems import ProblemError
 from jobrunner_http.site import Site
 
@@ -37,11 +37,11 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 async def log_in(site: OnSite, request: Ask, data: URLEncodedBody[Login]) -> Response[None]:
     """Take a token from a form and give the cookie; one that is no good goes back to the form."""
     token = data.token.strip()
-    caller = await site.tokens.caller(token)
+    caller = await admitted(site, request, token)
     if caller is None:
-        site.trail.denied(401, "/login", address_of(request))
+        site.trail.denied(401, "/login", address_of(site, request))
         return _redirect(request, "/login?failed=1")
-    site.changing.logged(caller, address_of(request), "logged_in")
+    site.changing.logged(caller, address_of(site, request), "logged_in")
     return _redirect(request, data.page, cookie=_cookie(site, request, token))
 
 
@@ -54,7 +54,7 @@ async def log_in_once(site: OnSite, request: Ask, code: Named) -> Response[None]
         raise ProblemError(
             404, "this link was used, or is none; start `jobrunner serve --dev` again for a new one"
         )
-    site.changing.logged(caller, address_of(request), "logged_in")
+    site.changing.logged(caller, address_of(site, request), "logged_in")
     return _redirect(request, "/", cookie=_cookie(site, request, token))
 
 
@@ -64,7 +64,7 @@ async def log_out(site: OnSite, request: Ask) -> Response[None]:
     text = cookie_of(request.scope["headers"])  # type: ignore[arg-type]  # pairs of bytes
     caller = await site.tokens.caller(text) if text else None
     if caller is not None:
-        site.changing.logged(caller, address_of(request), "logged_out")
+        site.changing.logged(caller, address_of(site, request), "logged_out")
     return _redirect(request, "/login", cookie=_cookie(site, request, "", max_age=0))
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from litestar import Request, Response, Router
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, Scope
 
 from jobrunner_http.api import session
 from jobrunner_http.dashboard import doors, failure_pages, forms, job_pages, overview_pages, queue_pages
-from jobrunner_http.dashboard.failing import failed_page, missing_page
+from jobrunner_http.dashboard.failing import failed_page, missing_page, page_of
 from jobrunner_http.dashboard.rendering import Pages
 from jobrunner_http.problems import ProblemError
 from jobrunner_http.site import Site
@@ -58,5 +58,9 @@ class Dashboard:
         ]
 
     def missing(self, request: Request[Any, Any, Any], problem: ProblemError) -> Response[Any] | None:
-        """The page for a browser that asks for an address where nothing is; None where no browser asks."""
+        """The page for a browser that is refused where no page is; None where no browser asks."""
         return missing_page(self._pages, request, problem)
+
+    def refused(self, scope: Scope, problem: ProblemError) -> bytes:
+        """The page for a browser whose request the gate does not let in."""
+        return bytes(page_of(self._pages, Request(scope), problem).content)

@@ -9,6 +9,8 @@ from litestar import Request, Response
 
 from jobrunner.errors import StoreCorruptError
 from jobrunner_http.dashboard.rendering import Pages
+from jobrunner_http.door import COOKIE, cookie_of
+from jobrunner_http.gate import inner, wants_page
 from jobrunner_http.problems import ProblemError, problem_of
 from jobrunner_http.site import Site
 
@@ -17,6 +19,10 @@ TITLES = {
     404: "Not here",
     409: "Not in this state",
     422: "That does not fit",
+    405: "Not in this way",
+    408: "It took too long",
+    413: "Too large",
+    421: "Not under this name",
     429: "Too many requests",
     503: "The store does not answer",
 }
@@ -39,12 +45,9 @@ def failed_page(site: Site, pages: Pages) -> Failed:
 def missing_page(
     pages: Pages, request: Request[Any, Any, Any], problem: ProblemError
 ) -> Response[Any] | None:
-    """The page for a browser that asks for an address where nothing is; None where no browser asks for a page."""
-    path = request.scope["path"]
-    wants = "text/html" in request.headers.get("accept", "")
-    if problem.status != 404 or not wants or path.startswith(("/api/", "/static/", "/metrics")):
-        return None
-    return page_of(pages, request, problem)
+    """The page for a browser that is refused where no page is; None where no browser asks for one."""
+    headers = {b"accept": request.headers.get("accept", "").encode()}
+    return page_of(pages, request, problem) if wants_page(inner(request.scope), headers) else None
 
 
 def page_of(pages: Pages, request: Request[Any, Any, Any], problem: ProblemError) -> Response[Any]:
@@ -52,7 +55,11 @@ def page_of(pages: Pages, request: Request[Any, Any, Any], problem: ProblemError
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
     if problem.status == 401:
         wanted = path if request.method == "GET" else ""
-        return pages.show(request, "login.html", {"failed": False, "wanted": wanted}, status=401)
+        page = pages.show(request, "login.html", {"failed": False, "wanted": wanted}, status=401)
+        if cookie_of(request.scope["headers"]):  # type: ignore[arg-type]  # pairs of bytes
+            # It stands for nobody any more: a page that polls with it would count as a guesser.
+            page.delete_cookie(COOKIE, path=request.scope.get("root_path", "") or "/")
+        return page
     data = {
         "title": TITLES.get(problem.status, "Something went wrong"),
         "status": problem.status,

@@ -17,9 +17,6 @@ QUEUES = 12
 LOOK = 500
 """Failures of each that are looked at on the page about all queues, the newest."""
 
-LOOK_ONE = 3000
-"""Failures that are looked at on the page about one queue, the newest; the API looks at 10,000."""
-
 
 @get("/failures", opt=open_to(Role.VIEWER))
 async def failures_page(site: OnSite, pages: OnPages, caller: By, request: Ask) -> Response[bytes]:
@@ -45,7 +42,7 @@ async def queue_failures_page(
 ) -> Response[bytes]:
     """Show a queue's failures by cause."""
     (stats,) = await site.looking.stats(caller, queue)
-    causes = await site.looking.causes(caller, queue, look=LOOK_ONE)
+    causes = await site.looking.causes(caller, queue)
     groups = [(queue, stats.failed, causes)] if stats.failed else []
     data = {
         "queue": queue,

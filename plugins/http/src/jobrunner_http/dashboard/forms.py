@@ -5,7 +5,7 @@ A form is answered by the page that shows what it did.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Response, post
@@ -15,16 +15,38 @@ from msgspec import Meta
 from jobrunner.model import State
 from jobrunner_http.access import Role
 from jobrunner_http.api.asking import Ask, By, Named, OnSite
-from jobrunner_http.bodies import RetryChoice
+from jobrunner_http.bodies import LimitChange, RetryChoice
 from jobrunner_http.dashboard.rendering import back
 from jobrunner_http.door import open_to
 from jobrunner_http.problems import ProblemError
+
+
+class TenantForm(msgspec.Struct, frozen=True, kw_only=True):
+    """One tenant of a queue; empty for the queue itself."""
+
+    tenant: Annotated[str, Meta(max_length=128)] = ""
 
 
 class ClearForm(msgspec.Struct, frozen=True, kw_only=True):
     """Which jobs to delete."""
 
     state: Annotated[str, Meta(max_length=20)] = ""
+
+
+class LimitForm(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit of a queue or a tenant; without a value, the declaration holds again."""
+
+    limit: Literal[
+        "max_active",
+        "max_active_per_tenant",
+        "rate",
+        "rate_per_tenant",
+        "weight",
+        "max_waiting",
+        "max_waiting_bytes",
+    ]
+    tenant: Annotated[str, Meta(max_length=128)] = ""
+    value: Annotated[str, Meta(max_length=40)] = ""
 
 
 class CauseForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,17 +62,50 @@ class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/queues/{queue:str}/pause", opt=open_to(Role.OPERATOR))
-async def pause(site: OnSite, caller: By, request: Ask, queue: Named) -> Response[None]:
-    """Let no further job start."""
-    await site.changing.pause(caller, queue)
-    return back(request, "queues", queue, done="paused")
+async def pause(
+    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[TenantForm]
+) -> Response[None]:
+    """Let no further job start, of a queue or of one tenant."""
+    tenant = data.tenant.strip()
+    await site.changing.pause(caller, queue, tenant)
+    return back(request, "queues", queue, done="tenant_paused" if tenant else "paused")
 
 
 @post("/queues/{queue:str}/resume", opt=open_to(Role.OPERATOR))
-async def resume(site: OnSite, caller: By, request: Ask, queue: Named) -> Response[None]:
-    """Let jobs start again."""
-    await site.changing.resume(caller, queue)
-    return back(request, "queues", queue, done="resumed")
+async def resume(
+    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[TenantForm]
+) -> Response[None]:
+    """Let jobs start again, of a queue or of one tenant."""
+    tenant = data.tenant.strip()
+    await site.changing.resume(caller, queue, tenant)
+    return back(request, "queues", queue, done="tenant_resumed" if tenant else "resumed")
+
+
+@post("/queues/{queue:str}/limits", opt=open_to(Role.OPERATOR))
+async def limit(
+    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[LimitForm]
+) -> Response[None]:
+    """Set one limit, or forget what was set."""
+    value = data.value.strip()
+    wanted: dict[str, object] = {"tenant": data.tenant.strip()} if data.tenant.strip() else {}
+    if data.limit.startswith("rate") or not value:
+        wanted[data.limit] = value or None
+    else:
+        try:
+            wanted[data.limit] = float(value) if data.limit == "weight" else int(value)
+        except ValueError:
+            raise ProblemError(422, "a limit is a whole number, 0 for any; a rate is like 100/60") from None
+    try:
+        change = msgspec.convert({_wire(name): one for name, one in wanted.items()}, LimitChange)
+    except msgspec.ValidationError as error:
+        raise ProblemError(422, str(error).partition(" - at ")[0]) from None
+    await site.changing.limit(caller, queue, change)
+    return back(request, "queues", queue, done="limited")
+
+
+def _wire(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 @post("/queues/{queue:str}/clear", opt=open_to(Role.ADMIN))
@@ -111,4 +166,4 @@ async def remove_job(site: OnSite, caller: By, request: Ask, queue: Named, job_i
     return back(request, "queues", queue, done="removed", n=1)
 
 
-HANDLERS = (pause, resume, clear, retry_cause, retry_job, promote_job, cancel_job, remove_job)
+HANDLERS = (pause, resume, limit, clear, retry_cause, retry_job, promote_job, cancel_job, remove_job)

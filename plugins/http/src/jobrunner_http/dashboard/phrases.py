@@ -6,6 +6,8 @@ import datetime as dt
 
 import msgspec
 
+from jobrunner.limits import Limit
+
 NOTHING = "\N{EN DASH}"
 """What stands where there is no number."""
 
@@ -103,3 +105,37 @@ def _utc(ms: int | None) -> dt.datetime | None:
         return dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC)
     except (ValueError, OverflowError, OSError):  # what is stored may be any number
         return None
+
+
+LIMITS = {
+    "max_active": "Jobs at once",
+    "max_active_per_tenant": "Jobs at once, a tenant",
+    "rate": "Rate",
+    "rate_per_tenant": "Rate, a tenant",
+    "weight": "Weight of a tenant",
+    "max_waiting": "Jobs that may wait",
+    "max_waiting_bytes": "Bytes that may wait",
+}
+"""What limits are called on a page, by their names."""
+
+
+def limit_name(one: Limit) -> str:
+    """What a limit is called; a name that is not known stands for itself."""
+    return LIMITS.get(one.name, one.name.replace("_", " ").capitalize())
+
+
+def limit_value(value: float | str | None, name: str = "") -> str:
+    """A limit as people read it: nothing where nothing is said, `any` where nothing is bounded."""
+    match value:
+        case None:
+            return ""
+        case 0 | "":
+            return "any"
+        case int() if name == "max_waiting_bytes":
+            return size(value)
+        case int():
+            return count(value)
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)

@@ -14,7 +14,7 @@ from jobrunner.names import check_tenant
 from jobrunner.views import Minute, QueueStats
 from jobrunner_http.access import Caller, Role
 from jobrunner_http.api.asking import Ask, By, Named, OnSite
-from jobrunner_http.dashboard import charts
+from jobrunner_http.dashboard import charts, phrases
 from jobrunner_http.dashboard.rendering import OnPages
 from jobrunner_http.dashboard.schemas import fields_of
 from jobrunner_http.door import open_to
@@ -25,6 +25,9 @@ PAGE = 25
 
 TENANTS = 20
 """Tenants that a queue's page tells of."""
+
+LIMITS = 40
+"""Limits that a queue's page tells of."""
 
 LOOKED_FOR = (
     *(State.ACTIVE, State.WAITING, State.FAILED, State.DELAYED, State.PARKED, State.COMPLETED),
@@ -48,14 +51,14 @@ async def queue_page(site: OnSite, pages: OnPages, caller: By, request: Ask, que
             check_tenant(tenant)
         except InvalidNameError as error:
             wrong, tenant = str(error), ""
-    page, minutes, tenants, about = await asyncio.gather(
+    page, minutes, tenants, about, bounds = await asyncio.gather(
         site.looking.jobs(caller, queue, state, limit=PAGE, after=after, tenant=tenant),
         _minutes(site, caller, queue, last),
         site.looking.tenants(caller, queue, most=TENANTS),
         _about(site, caller, queue),
+        site.looking.limits(caller, queue),
     )
     numbers = charts.numbers_of(stats)
-    owner = site.plugins.owner(queue)
     data = {
         "queue": queue,
         "stats": stats,
@@ -71,7 +74,10 @@ async def queue_page(site: OnSite, pages: OnPages, caller: By, request: Ask, que
         "failures": charts.chart([minutes], "failed", "retried", each=each) if minutes else None,
         "tenants": [(one, charts.parts(_ordered(one.jobs))) for one in tenants],
         "about": about,
-        "most_active": owner.queues[queue].max_active if owner else None,
+        "limits": bounds.limits[:LIMITS],
+        "limits_left": max(0, len(bounds.limits) - LIMITS),
+        "held": bounds.held,
+        "limit_names": phrases.LIMITS,
         "clearable": [one for one in numbers if one != State.ACTIVE and numbers[one]],
     }
     return pages.show(request, "queue.html", data)

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import jinja2
 from litestar import Response
 from litestar.di import NamedDependency
+from markupsafe import Markup, escape
 
 from jobrunner_http.access import Caller, Role
 from jobrunner_http.api.asking import Ask
@@ -40,6 +41,9 @@ DONE = {
 SAID = {
     "paused": "The queue is paused: what runs goes on, and nothing else starts.",
     "resumed": "The queue runs again.",
+    "tenant_paused": "The tenant is paused: its jobs are held, and those of others go on.",
+    "tenant_resumed": "The tenant goes on.",
+    "limited": "The limit holds from now on, for every worker.",
 }
 
 
@@ -129,6 +133,15 @@ def said(request: Ask) -> str:
     return f"{phrases.jobs(int(number))} {DONE[done]}.{more}"
 
 
+def coded(text: str) -> Markup:
+    """A sentence with what stands between backticks as code; everything in it is escaped first."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if at % 2 and at < len(parts) - 1 else escape(part)
+        for at, part in enumerate(parts)
+    )
+
+
 @functools.cache
 def _templates() -> jinja2.Environment:
     """The templates, read and compiled once in a process: that takes a third of a second, and no page should wait for it."""
@@ -141,7 +154,8 @@ def _templates() -> jinja2.Environment:
     )
     words: tuple[Callable[..., str], ...] = (
         *(phrases.count, phrases.span, phrases.moment, phrases.machine, phrases.size),
-        *(phrases.jobs, phrases.pretty, phrases.short),
+        *(phrases.jobs, phrases.pretty, phrases.short, phrases.limit_name, phrases.limit_value),
+        coded,
     )
     templates.filters |= {word.__name__: word for word in words}
     for name in templates.list_templates():

@@ -13,9 +13,11 @@ local function last_told(journal)
 end
 local function last_cause(journal)
   if not journal then return '' end
-  -- Where no worker was lost, the last fingerprint is the one; looked for from the end, without taking lines apart.
+  -- Where no worker was lost, the last fingerprint is the one; looked for from the end, without taking lines apart. It stands
+  -- behind the traceback, so the end is nearly always enough.
   if not string.find(journal, '"kind":"crash"', 1, true) then
-    return match(journal, '.*"fingerprint":"([^"]*)"') or ''
+    local found = '.*"fingerprint":"([^"]*)"'
+    return match(string.sub(journal, -400), found) or match(journal, found) or ''
   end
   return match(last_error(journal), '"fingerprint":"([^"]*)"') or 'crash'
 end
