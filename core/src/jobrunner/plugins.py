@@ -34,7 +34,7 @@ PREFIX = "jobrunner_"
 RESERVED_ROUTES = frozenset(
     {
         *("close", "draft", "enqueue", "enqueue-many", "enqueue-with", "from-env", "handle", "learn"),
-        *("plugins", "result", "send-drafts", "store"),
+        *("plugins", "result", "send-batch", "send-drafts", "store"),
     }
 )
 """First words of a route that would shadow a client's own attributes."""

@@ -14,9 +14,8 @@ from collections.abc import Awaitable, Callable
 from jobrunner.clock import Clock
 from jobrunner.errors import LateExchangeError, OutcomeUnknownError, StoreCorruptError, StoreError
 from jobrunner.events import JobStarted, WorkerHandlerAbandoned
-from jobrunner.names import new_nonce
 from jobrunner.observers import Observers
-from jobrunner.outcome import Completed, Outcome, Released
+from jobrunner.outcome import Outcome, Released
 from jobrunner.queue import Queue
 from jobrunner.store import calls
 from jobrunner.store.answers import Exchanged, Reserved
@@ -29,7 +28,7 @@ from jobrunner.worker.health import Health
 from jobrunner.worker.intake import taken_in
 from jobrunner.worker.pace import Pace
 from jobrunner.worker.results import Results, Totals
-from jobrunner.worker.settling import next_batch, settlement, started
+from jobrunner.worker.settling import exchange_of, next_batch, started
 from jobrunner.worker.slots import Slots
 from jobrunner.worker.verdict import ended_by, timed
 
@@ -216,7 +215,15 @@ class Consumer:
         begun = self._clock.monotonic()
         self._look = False  # a wake-up that comes while this is under way sets it again, and must not be lost
         try:
-            request = self._request(batch, want)
+            request = exchange_of(
+                batch,
+                self.queue,
+                consumer=self._worker_id,
+                serial=self._serial,
+                want=want,
+                keep=self.keep,
+                counters=self._pace.take_counters(),
+            )
             answer = await self._send(request)
         except BaseException:
             self._look = True
@@ -238,32 +245,6 @@ class Consumer:
         for job in answer.jobs:
             self._receive(job, request.nonce, answer.now_ms, begun)
         self._fill()
-
-    def _request(self, batch: list[tuple[Attempt, Outcome]], want: int) -> Exchange:
-        queue = self.queue
-        plain: list[str] = []
-        mixed = []
-        for attempt, outcome in batch:
-            if isinstance(outcome, Completed) and not outcome.result:
-                plain += (attempt.id, attempt.nonce)
-            else:
-                mixed.append(settlement(attempt, outcome))
-        return Exchange(
-            consumer=self._worker_id,
-            serial=self._serial,
-            nonce=new_nonce(),
-            want=want,
-            lease_ms=int(queue.lease * 1000),
-            max_active=queue.max_active or 0,
-            max_active_per_tenant=queue.max_active_per_tenant or 0,
-            rate=queue.rate_limit.stored if queue.rate_limit else "0",
-            rate_per_tenant=queue.rate_limit_per_tenant.stored if queue.rate_limit_per_tenant else "0",
-            keep=self.keep,
-            chosen_ms=int(queue.idempotency * 1000),
-            counters=self._pace.take_counters(),
-            plain=plain,
-            settlements=mixed,
-        )
 
     async def _send(self, request: Exchange) -> Exchanged | None:
         """Send an exchange until it is answered."""

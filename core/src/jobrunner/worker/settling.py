@@ -5,6 +5,7 @@ One function for each, so that nowhere else has to know all the ways in which an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypedDict, assert_never
 
 import msgspec
@@ -22,9 +23,11 @@ from jobrunner.events import (
     JobSnoozed,
     JobStarted,
 )
+from jobrunner.names import new_nonce
 from jobrunner.outcome import Cancelled, Completed, Failed, Lost, Outcome, Parked, Released, Retried, Snoozed
+from jobrunner.queue import Queue
 from jobrunner.record import AttemptError
-from jobrunner.store.calls import MAX_BATCH, Settlement
+from jobrunner.store.calls import MAX_BATCH, Exchange, Settlement
 from jobrunner.worker.attempt import Attempt
 
 _encode = msgspec.json.encode
@@ -64,6 +67,52 @@ def next_batch(ended: list[Ended]) -> tuple[list[Ended], list[Ended]]:
         rest = [one for one in batch if newest[one[0].id] is not one[0]] + rest
         batch = [one for one in batch if newest[one[0].id] is one[0]]
     return batch, rest
+
+
+def exchange_of(
+    batch: list[Ended],
+    queue: Queue,
+    *,
+    consumer: str,
+    serial: int,
+    want: int,
+    keep: int,
+    counters: Mapping[str, int],
+) -> Exchange:
+    """The exchange that settles a batch and asks for up to `want` jobs, under a nonce of its own.
+
+    Args:
+        batch: Attempts and their outcomes, as `next_batch` gives them.
+        queue: The queue, for its lease and its limits.
+        consumer: The consumer's name in the store.
+        serial: 1, 2, 3 ... of this consumer.
+        want: Jobs to reserve.
+        keep: Completed jobs past which the oldest are forgotten.
+        counters: Increments for the queue's statistics.
+    """
+    plain: list[str] = []
+    mixed = []
+    for attempt, outcome in batch:
+        if isinstance(outcome, Completed) and not outcome.result:
+            plain += (attempt.id, attempt.nonce)
+        else:
+            mixed.append(settlement(attempt, outcome))
+    return Exchange(
+        consumer=consumer,
+        serial=serial,
+        nonce=new_nonce(),
+        want=want,
+        lease_ms=int(queue.lease * 1000),
+        max_active=queue.max_active or 0,
+        max_active_per_tenant=queue.max_active_per_tenant or 0,
+        rate=queue.rate_limit.stored if queue.rate_limit else "0",
+        rate_per_tenant=queue.rate_limit_per_tenant.stored if queue.rate_limit_per_tenant else "0",
+        keep=keep,
+        chosen_ms=int(queue.idempotency * 1000),
+        counters=counters,
+        plain=plain,
+        settlements=mixed,
+    )
 
 
 def settlement(attempt: Attempt, outcome: Outcome) -> Settlement:
