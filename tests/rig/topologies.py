@@ -217,9 +217,12 @@ def ask(client: redis.Redis, *words: object) -> Any:
 
 
 def follows(server: Server) -> bool:
-    """Whether a server is a replica whose link to its primary is up."""
-    with server.client() as client:
-        about = client.info("replication")
+    """Whether a server is a replica whose link to its primary is up; one that is being told to follow ends connections."""
+    try:
+        with server.client() as client:
+            about = client.info("replication")
+    except redis.ConnectionError:
+        return False
     return bool(about["role"] == "slave" and about.get("master_link_status") == "up")
 
 
