@@ -70,7 +70,7 @@ def test_redis_and_a_worker_hold_no_more_after_very_many_jobs(make_scene, figure
     scene, _ = make_scene()
     crowd = Crowd(scene)
     worker = crowd.worker()
-    samples = []
+    samples, is_long = [], number > 100_000
     for _ in range(ROUNDS):
         crowd.enqueue(number // ROUNDS)
         crowd.until_drained()
@@ -78,7 +78,7 @@ def test_redis_and_a_worker_hold_no_more_after_very_many_jobs(make_scene, figure
     steady = samples[WARM:]
     last = samples[-1]
     remembered = crowd.count("seen")
-    if number > 100_000:
+    if is_long:
         scene.until(lambda: crowd.count("seen") == 0, timeout_s=FORGOTTEN_S, what="the end of all memory")
         last = sample(crowd, worker)
     worker.terminate()
@@ -104,4 +104,4 @@ def test_redis_and_a_worker_hold_no_more_after_very_many_jobs(make_scene, figure
     assert resident < grows_mib << 20, "the worker grows"
     # A byte for each id that is remembered: what Redis says of their memory is no more exact than that.
     assert redis < steady[0].redis / 100 + (64 << 10) + remembered, "Redis grows"
-    assert last.redis < steady[0].redis * 1.05 + (64 << 10), "what was to be forgotten is still there"
+    assert not is_long or last.redis < steady[0].redis * 1.05 + (64 << 10), "what was forgotten is there"

@@ -206,3 +206,32 @@ async def test_worker_whose_number_was_taken_settles_what_it_has_all_the_same(at
         assert [await first.result(timeout=20), await second.result(timeout=20)] == [1, 2]
         assert await running.stop() == 0
         assert running.worker.consumers[0].held == {}
+
+
+async def test_queue_that_got_its_slot_back_unseen_is_waited_for_again(
+    at_work, one_queue, never_polls, store_url
+):
+    """Who waits for wake-ups looked while a burst had all slots; a job that came after it lay still for 5 s."""
+    if store_url.startswith("redis+cluster:"):
+        pytest.skip("there a blocked command is not let go, but ends by itself")
+
+    async def nothing(job):
+        await asyncio.sleep(0)
+
+    async def until_blocked(blocked):
+        async with asyncio.timeout(20):
+            while any("b" in one["flags"] for one in store.client_list()) is not blocked:  # noqa: ASYNC110 - a server tells nothing
+                await asyncio.sleep(0.01)
+
+    store = raw_client(store_url)
+    async with at_work(one_queue(nothing), concurrency=1) as running:
+        served = running.worker.consumers[0]
+        await until_blocked(True)
+        assert served._place.take()  # as a burst does that leaves no time to wait in between
+        served.on_change()  # which another queue does, or this one a little earlier
+        await until_blocked(False)
+
+        served._place.give()
+
+        await running.enqueue()
+        await running.until(JobCompleted)

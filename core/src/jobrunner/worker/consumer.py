@@ -112,7 +112,7 @@ class Consumer:
         self._stuck = False
         """Whether what was reserved ahead had to be given back, and no job has ended since: averages say little then."""
         self.on_change: Callable[[], None] | None = None
-        """Called when it begins or ceases to want jobs."""
+        """Called before it waits, where it wants jobs and did not when somebody last looked, or the other way round."""
 
     # ---- what others tell it ---------------------------------------------------------------------------------
 
@@ -155,6 +155,11 @@ class Consumer:
         """Whether it would start a job that came now."""
         return not self.stopping and self._room() > 0
 
+    def shows_want(self) -> bool:
+        """As `wants_jobs`, for one who is to be told by `on_change` when that is not true any more."""
+        self._wanted_jobs = self.wants_jobs
+        return self._wanted_jobs
+
     @property
     def idle(self) -> bool:
         """Whether nothing is held, and the last look found nothing."""
@@ -175,7 +180,7 @@ class Consumer:
         if self._ended:
             return
         if self.on_change is not None and self.wants_jobs != self._wanted_jobs:
-            self._wanted_jobs = self.wants_jobs
+            self.shows_want()
             self.on_change()
         wait = (
             POLL_S if self._due_at is None else min(POLL_S, max(0.0, self._due_at - self._clock.monotonic()))

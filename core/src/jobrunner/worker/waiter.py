@@ -78,7 +78,7 @@ class Waiter:
                     await self._store.run(calls.command("CLIENT", "UNBLOCK", self._client))
 
     def _wanted(self) -> frozenset[bytes]:
-        return frozenset(key for key, consumer in self._by_key.items() if consumer.wants_jobs)
+        return frozenset(key for key, consumer in self._by_key.items() if consumer.shows_want())
 
     async def _wait_once(self) -> None:
         keys = self._wanted()
