@@ -275,7 +275,7 @@ def test_command_without_words_shows_its_help_and_no_error(desk, words):
     ("variable", "value", "said"),
     [
         ("JOBRUNNER_LOG_LEVEL", "loud", "it is one of debug, info, warning, error"),
-        ("JOBRUNNER_LOG_FORMAT", "xml", "it is one of auto, json, console"),
+        ("JOBRUNNER_LOG_FORMAT", "xml", "it is one of auto, json, console, ecs, otel"),
         ("JOBRUNNER_ALLOW_EVICTION", "perhaps", "it is true or false"),
     ],
 )
