@@ -113,7 +113,7 @@ async def test_another_distribution_adds_a_platform(tmp_path: Path, monkeypatch:
 
     assert good.expect("completed").result["rows"] == {"myspace": 1}
     assert broken.outcome == "snoozed"  # its first page went in, so no attempt is spent
-    assert "the platform broke: ValueError: page 2 is broken" in broken.error.message
+    assert "the platform broke: ValueError: page 2 is broken" in broken.reason
 
 
 @pytest.mark.parametrize(
