@@ -6,6 +6,7 @@ It is what stands behind the job that a handler is given. It never decides what 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Mapping
 from enum import Enum
@@ -155,6 +156,14 @@ class Attempt:
         self._desk = desk
         self._steps: dict[str, bytes] | None = None if counts.runs else {}
         self._log: structlog.typing.FilteringBoundLogger | None = None
+
+    @property
+    def never_begins(self) -> bool:
+        """Whether its task was cancelled before its first step: nothing of it runs then, not even what it does at its end."""
+        if self.task is None or not self.task.cancelling():
+            return False
+        inside = self.task.get_coro()
+        return inspect.iscoroutine(inside) and inspect.getcoroutinestate(inside) == inspect.CORO_CREATED
 
     @property
     def number(self) -> int:

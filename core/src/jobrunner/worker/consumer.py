@@ -7,7 +7,6 @@ answer was lost is sent again as it was, so nothing is reserved or settled twice
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -355,7 +354,7 @@ class Consumer:
         attempt.request_stop(stop, reason)
         if attempt not in self.running:
             return
-        if _never_begins(attempt.task):
+        if attempt.never_begins:
             self._finish(attempt)
         else:
             wait = STOP_WAIT_S * 2 if self.queue.executor != "async" else STOP_WAIT_S
@@ -392,11 +391,3 @@ class Consumer:
 
     def _came_back(self, _: Attempt) -> None:
         self.abandoned -= 1
-
-
-def _never_begins(task: asyncio.Task[None] | None) -> bool:
-    """Whether a task was cancelled before its first step: nothing of it runs then, not even what it does at its end."""
-    if task is None or not task.cancelling():
-        return False
-    inside = task.get_coro()
-    return inspect.iscoroutine(inside) and inspect.getcoroutinestate(inside) == inspect.CORO_CREATED
