@@ -115,6 +115,7 @@ def test_poison_of_every_kind_among_2000_jobs_is_all_that_fails(make_scene, figu
     assert scene.states()["completed"] == 2000
 
 
+@pytest.mark.long
 def test_process_job_that_dies_is_a_crash_and_the_worker_goes_on(scene, figures):
     """Only the child is lost: the worker itself sees it and says so."""
     scene.enqueue(1, queue="chaos.hold", how="die")

@@ -121,6 +121,7 @@ def to_publish(post_id, hook, body):
     }
 
 
+@pytest.mark.long
 def test_wheel_adds_a_platform_and_a_writer(wheel, board, start_server, environ, tmp_path):
     """Its writer writes a month, and its platform publishes what was written, each post once."""
     address, pinned = board

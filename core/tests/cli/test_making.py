@@ -222,6 +222,7 @@ sys.exit(written != producers_source(from_object(load_module(found), found, {{}}
 # ---- stubs -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_stubs_type_check_as_a_caller_uses_them(rich):
     """Their whole use is that a type checker and an editor know the arguments."""
     (rich.folder / "use.py").write_text(USE)

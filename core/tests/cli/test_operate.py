@@ -300,6 +300,7 @@ def test_lease_of_a_worker_that_is_gone_is_found(desk, start_process, store_serv
     assert "has not reported lately" in desk.run("jobs", "explain", "parcel.deliver", job_id).out
 
 
+@pytest.mark.long
 def test_table_fits_a_narrow_terminal_without_breaking_a_word(desk):
     """At 80 columns a table of eleven columns leaves out what is nought; an id can still be copied whole."""
     job_id = desk.enqueue(how="fail")

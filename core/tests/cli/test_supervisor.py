@@ -78,6 +78,7 @@ def test_term_is_passed_on_and_every_worker_stops_in_order(desk, supervised):
     assert desk.stats()["waiting"] == 1
 
 
+@pytest.mark.long
 def test_burst_of_several_workers_ends(desk, supervised):
     """All of them end when nothing is left."""
     for number in range(10):
@@ -89,6 +90,7 @@ def test_burst_of_several_workers_ends(desk, supervised):
     assert desk.stats()["completed"] == 10
 
 
+@pytest.mark.long
 def test_mistake_that_a_restart_would_repeat_ends_the_supervisor(desk, supervised):
     """A wrong plugin name must be an error at once, not a loop."""
     process = supervised("--plugin", "nope")
@@ -97,6 +99,7 @@ def test_mistake_that_a_restart_would_repeat_ends_the_supervisor(desk, supervise
     assert process.output().count("is not installed") <= 2
 
 
+@pytest.mark.long
 def test_supervisor_that_is_killed_leaves_no_worker(desk, supervised):
     """Orphans would go on taking jobs with nobody to stop them."""
     process = supervised()
@@ -107,6 +110,7 @@ def test_supervisor_that_is_killed_leaves_no_worker(desk, supervised):
     wait_for(process, "worker.stopped", 2)
 
 
+@pytest.mark.long
 def test_failed_job_breaks_the_build_with_several_workers_too(desk):
     """A worker that ends a burst with 1 has told something; it did not die."""
     desk.enqueue(how="discard")
@@ -118,6 +122,7 @@ def test_failed_job_breaks_the_build_with_several_workers_too(desk):
     assert "worker.restarted" not in done.out
 
 
+@pytest.mark.long
 def test_stop_while_a_worker_waits_for_its_restart_ends_at_once(desk, supervised):
     """A worker that was to come back must not come back after all were told to stop."""
     process = supervised()
@@ -131,6 +136,7 @@ def test_stop_while_a_worker_waits_for_its_restart_ends_at_once(desk, supervised
     assert process.output().count('"event":"worker.stopped"') >= 1
 
 
+@pytest.mark.long
 def test_worker_that_dies_after_sigusr1_is_not_replaced(desk, supervised):
     """No more jobs were to be taken, and a new worker would take some."""
     process = supervised()

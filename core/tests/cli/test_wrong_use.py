@@ -228,6 +228,7 @@ def test_command_of_another_distribution_that_is_broken_is_blamed_by_name(desk, 
     assert "No such command 'brokn'" in unknown.error
 
 
+@pytest.mark.long
 def test_plugin_is_a_module_of_this_folder_and_hides_nothing_that_is_installed(desk):
     """Who tries something has it in a folder; a file there that is named like one of Python's must not matter."""
     (desk.folder / "queue.py").write_text("raise RuntimeError('in the place of another')\n")

@@ -387,6 +387,7 @@ async def test_process_handler_that_is_cancelled_may_stop_by_itself(children):
     assert await children.state(handle) == "cancelled"
 
 
+@pytest.mark.long
 async def test_process_past_its_timeout_is_killed(children):
     """Nothing else stops it."""
     handle = await children.client.enqueue("child.hasty", {"how": "hang"})

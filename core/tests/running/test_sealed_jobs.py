@@ -169,6 +169,7 @@ def jobrunner_queues():
 """
 
 
+@pytest.mark.long
 def test_process_of_its_own_opens_what_was_sealed(shared_server, tmp_path):
     """It has the worker's keys by its environment, as a command line has."""
     server = shared_server("valkey")

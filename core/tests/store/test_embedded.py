@@ -378,6 +378,7 @@ def test_stale_socket_and_a_recycled_process_id_stop_nobody(folder: Path) -> Non
         innocent.communicate(b"\n", timeout=PATIENCE)
 
 
+@pytest.mark.long
 def test_kill_at_any_step_leaves_a_folder_that_works(folder: Path) -> None:
     """By enumeration: the process that starts or stops the server is killed after its 1st, 8th, 15th ... line."""
     with EmbeddedServer.acquire(folder) as server, client(server) as connection:

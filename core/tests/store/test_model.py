@@ -12,6 +12,7 @@ def test_store_does_what_the_model_does(server, seed):
     Model(Bench(server), seed).run(300)
 
 
+@pytest.mark.long
 def test_the_random_calls_meet_every_rule(real_server):
     """A model that never sees a replay or an outage would prove nothing."""
     met = set()

@@ -67,6 +67,7 @@ async def test_snooze_on_the_last_chance_is_granted(at_work_here, suspected):
         assert (await running.until(JobSnoozed)).reason == "later"
 
 
+@pytest.mark.long
 async def test_cancelled_thread_on_its_last_chance_is_killed_with_its_process(
     at_work_here, suspected, impatient, tmp_path
 ):
@@ -79,6 +80,7 @@ async def test_cancelled_thread_on_its_last_chance_is_killed_with_its_process(
         assert running.worker.left_behind == 0
 
 
+@pytest.mark.long
 async def test_few_processes_are_made_for_many_jobs_on_their_last_chance(at_work_here, suspected):
     """All jobs of a worker that died are suspected at once; a process for each of them would kill the next one."""
     assert children.APART < 8
@@ -98,6 +100,7 @@ async def test_few_processes_are_made_for_many_jobs_on_their_last_chance(at_work
         assert most == children.APART
 
 
+@pytest.mark.long
 async def test_queue_that_no_child_can_load_runs_its_last_chances_here(at_work, one_queue, suspected):
     """A queue that was made in this process is in no plugin that a child could find."""
 

@@ -5,6 +5,8 @@ import os
 import sys
 from collections import Counter
 
+import pytest
+
 from jobrunner import Client, RateLimit, State
 from jobrunner.admin import Admin
 from jobrunner.events import JobStarted
@@ -121,6 +123,7 @@ async def test_burst_waits_for_what_is_held_and_may_run_and_not_for_a_paused_ten
         assert (stats.completed, stats.held) == (30, 1)
 
 
+@pytest.mark.long
 async def test_slots_of_a_worker_that_was_killed_are_used_again(at_work, store_url, tmp_path, start_process):
     """Nobody settles its leases, and its tenant must not be held for ever."""
     file = tmp_path / "tasks.py"

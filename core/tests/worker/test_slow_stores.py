@@ -30,6 +30,7 @@ def proxy(start_proxy, store_url):
     return start_proxy(store_url)
 
 
+@pytest.mark.long
 async def test_attempt_whose_last_words_travel_slowly_ends_once(at_work, one_queue, impatient, proxy):
     """A handler that was stopped has ended, however long its progress takes to be written: nobody is left behind."""
 

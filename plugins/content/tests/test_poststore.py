@@ -166,6 +166,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2]))
 """
 
 
+@pytest.mark.long
 def test_several_workers_may_start_at_once(address: str) -> None:
     """A deployment starts them in the same second, before there is a file or a table."""
     workers = [

@@ -76,6 +76,7 @@ def test_nothing_that_the_document_allows_or_forbids_goes_wrong(
         "JOBRUNNER_LOG_FORMAT": "json",
         "JOBRUNNER_HTTP_PORT": "0",
         "JOBRUNNER_HTTP_RATE": "10000",
+        "JOBRUNNER_HTTP_WRONG_TOKENS": "100000",  # it guesses on purpose, all from one address
     }
     words = ["-m", "jobrunner", "serve", "--dev", "--plugin", str(HERE / "parcels_plugin.py")]
     served = start_process([sys.executable, *words], env=env)

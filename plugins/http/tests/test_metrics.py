@@ -127,6 +127,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
+@pytest.mark.long
 def test_metrics_have_a_port_of_their_own_where_it_is_set(shared_server, start_process, free_port):
     """A scraper in a closed network needs no token, and the public port has no metrics then."""
     server = shared_server("valkey")

@@ -76,6 +76,7 @@ def test_demo_serves_a_dashboard_with_its_jobs_until_it_is_stopped(commands):
     assert commands.left() == []
 
 
+@pytest.mark.long
 def test_demo_prints_plain_lines_in_a_pipe(commands):
     """No colours, no cursor: a log of it must be readable."""
     done = commands.run("demo", "--jobs", "5", "--fail-rate", "0")

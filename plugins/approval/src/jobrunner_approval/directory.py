@@ -167,12 +167,15 @@ class Directory:
 
     async def _make(self) -> None:
         try:
-            async with self._engine.begin() as connection:
-                await connection.execute(CreateTable(TABLE, if_not_exists=True))
-        except sa.exc.IntegrityError:
-            # PostgreSQL: two processes made it at the same moment, and the other one was first.
-            pass
+            await self._create()
+        except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
+            # PostgreSQL: two processes made it at the same moment, and the other one was first with the table or its type.
+            await self._create()
         self._is_made = True
+
+    async def _create(self) -> None:
+        async with self._engine.begin() as connection:
+            await connection.execute(CreateTable(TABLE, if_not_exists=True))
 
 
 @asynccontextmanager
