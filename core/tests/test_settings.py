@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 import pytest
 
-from jobrunner import Secret, Service, SettingsError
+from jobrunner import Secret, Service, SettingsError, WebAddress, check_port
 from jobrunner.settings import (
     concurrency_from,
     core_settings,
@@ -123,3 +123,61 @@ def test_check_of_the_settings_own_is_blamed_on_the_variable_that_it_names():
         plugin_settings("shop", Range, {"JOBRUNNER_SHOP_LOW": "7"})
     with pytest.raises(SettingsError, match=r"^JOBRUNNER_SHOP_LOW or JOBRUNNER_SHOP_HIGH: low must"):
         plugin_settings("shop", Range, {"JOBRUNNER_SHOP_LOW": "3"})
+
+
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    graph_url: Annotated[str, Service("graph"), WebAddress] = "https://graph.example.com"
+    database_url: str = "sqlite:///a.db"
+    word: str = ""
+    words: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        check_port("database_url", self.database_url)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://a.example", "http://127.0.0.1:8080/v1", "https://[::1]:8080", "http://a.example:65535/"],
+)
+def test_web_address_may_have_a_port_and_a_path(address):
+    """What the sandbox and a proxy in a company have."""
+    assert plugin_settings("out", Outside, {"JOBRUNNER_OUT_GRAPH_URL": address}).graph_url == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "graph.example.com",
+        "ftp://a",
+        "https://",
+        "https://u:p@a",
+        "https://a?b",
+        "https://a#b",
+        "https://a b",
+    ],
+)
+def test_what_is_no_web_address_names_its_variable(address):
+    """A query would stand in the middle of every address that is made of it, and a password would be printed."""
+    with pytest.raises(SettingsError, match="JOBRUNNER_OUT_GRAPH_URL"):
+        plugin_settings("out", Outside, {"JOBRUNNER_OUT_GRAPH_URL": address})
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "x"])
+@pytest.mark.parametrize(
+    ("variable", "start"),
+    [("JOBRUNNER_OUT_GRAPH_URL", "https://a.example:"), ("JOBRUNNER_OUT_DATABASE_URL", "postgresql://a:")],
+)
+def test_port_that_is_none_is_told_before_anything_is_opened(variable, start, port):
+    """Else the first job finds out, at night."""
+    with pytest.raises(SettingsError) as told:
+        plugin_settings("out", Outside, {variable: f"{start}{port}"})
+    assert str(told.value).startswith(f"{variable}: ")
+    assert str(told.value).endswith("the port is 1 to 65535")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_text_that_ends_with_a_line_break_is_refused_whatever_its_field_allows(end):
+    """So does a secret that `echo` wrote into a file; every request that carries it would fail."""
+    with pytest.raises(SettingsError, match=r"^JOBRUNNER_OUT_WORD: it ends with a line break"):
+        plugin_settings("out", Outside, {"JOBRUNNER_OUT_WORD": f"secret{end}"})
+    assert plugin_settings("out", Outside, {"JOBRUNNER_OUT_WORDS": f"a,b{end}"}).words == ("a", "b")

@@ -51,6 +51,8 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time the tabl
     from jobrunner.queue import Queue as Queue
     from jobrunner.registry import Registry as Registry
     from jobrunner.settings import Service as Service
+    from jobrunner.settings import WebAddress as WebAddress
+    from jobrunner.settings import check_port as check_port
     from jobrunner.settings import plugin_settings as plugin_settings
     from jobrunner.sync_client import SyncClient as SyncClient
 
@@ -80,7 +82,7 @@ _WHERE = {
     "jobrunner.model": ("Keep", "RateLimit", "RetryPolicy", "State"),
     "jobrunner.queue": ("Queue",),
     "jobrunner.registry": ("Registry",),
-    "jobrunner.settings": ("Service", "plugin_settings"),
+    "jobrunner.settings": ("Service", "WebAddress", "check_port", "plugin_settings"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 

@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -42,6 +43,29 @@ class Service:
 
     def __repr__(self) -> str:
         return f"Service({self.name!r})"
+
+
+WebAddress = msgspec.Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
+"""For a settings field that holds the address of a web service, `Annotated[str, Service("graph"), WebAddress]`: a host, perhaps
+a port and a path. It takes no user, no password, no query and no fragment."""
+
+
+def check_port(field: str, url: str) -> None:
+    """Check the port of an address, for a settings Struct's `__post_init__`; an address without one is fine.
+
+    Args:
+        field: The settings field, for the message.
+        url: The address.
+
+    Raises:
+        ValueError: The port is none, or the host cannot be read.
+    """
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError(f"{field}: the port is 1 to 65535")
 
 
 LogFormat = Literal["auto", "json", "console", "ecs", "otel"]
@@ -179,10 +203,19 @@ def _read(kind: type[S], variables: Mapping[str, str], environ: Mapping[str, str
                 raise SettingsError(variable, "it must be set")
             continue
         values[name] = _convert(variable, text, hints[name])
+        if WebAddress in get_args(hints[name])[1:]:
+            _check_web_port(variable, text)
     try:
         return kind(**values)
     except (ValueError, TypeError) as error:
         raise SettingsError(_meant(variables, str(error)), str(error)) from None
+
+
+def _check_web_port(variable: str, text: str) -> None:
+    try:
+        check_port(variable, text)
+    except ValueError as error:
+        raise SettingsError(variable, str(error).partition(": ")[2]) from None
 
 
 def _meant(variables: Mapping[str, str], problem: str) -> str:
@@ -211,6 +244,10 @@ def _convert(variable: str, text: str, kind: object) -> object:
             "no": False,
             "off": False,
         }.get(text.strip().lower(), text)
+    elif text.endswith(
+        ("\n", "\r")
+    ):  # as from `echo` into a secret's file; patterns and parsers would let it through
+        raise SettingsError(variable, "it ends with a line break; take that off")
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:

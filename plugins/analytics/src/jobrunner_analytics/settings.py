@@ -6,16 +6,14 @@ Pure data with its bounds. The accounts' credentials are in a file of their own,
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from jobrunner import Secret, Service
+from jobrunner import Secret, Service, WebAddress, check_port
 
 DATABASE_VARIABLE = "JOBRUNNER_ANALYTICS_DATABASE_URL"
 DATABASE = r"^(sqlite(\+aiosqlite)?|postgres|postgresql(\+psycopg)?)://"
-WebAddress = Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$(?!\n)")
 
 
 class AnalyticsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,24 +40,15 @@ class AnalyticsSettings(msgspec.Struct, frozen=True, kw_only=True):
     linkedin_url: Annotated[str, Service("linkedin"), WebAddress] = "https://api.linkedin.com"
     x_url: Annotated[str, Service("x"), WebAddress] = "https://api.x.com"
     mastodon_url: Annotated[str, Service("mastodon"), WebAddress] = "https://mastodon.social"
-    graph_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$(?!\n)")] = "v25.0"
-    linkedin_version: Annotated[str, Meta(pattern=r"^20[0-9]{4}(\.[0-9]{2})?$(?!\n)")] = "202607"
+    graph_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$")] = "v25.0"
+    linkedin_version: Annotated[str, Meta(pattern=r"^20[0-9]{4}(\.[0-9]{2})?$")] = "202607"
     timeout: Annotated[float, Meta(ge=1, le=300)] = 30.0
     max_pages: Annotated[int, Meta(ge=1, le=1000)] = 100
 
     def __post_init__(self) -> None:
-        _check_port(self.database_url)
+        check_port("database_url", self.database_url)
 
     @property
     def is_sqlite(self) -> bool:
         """Whether the database is a SQLite file; else it is PostgreSQL."""
         return self.database_url.startswith("sqlite")
-
-
-def _check_port(url: str) -> None:
-    try:
-        port = urlsplit(url).port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError("database_url: the port is 1 to 65535")

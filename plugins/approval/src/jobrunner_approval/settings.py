@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from jobrunner import Secret, Service
+from jobrunner import Secret, Service, check_port
 from jobrunner_approval.approver import check_email
 
-SMTP_ADDRESS = r"^(smtp|smtps|smtp\+starttls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$(?!\n)"
+SMTP_ADDRESS = r"^(smtp|smtps|smtp\+starttls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
 DATABASE_VARIABLE = "JOBRUNNER_APPROVAL_DATABASE_URL"
-ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$(?!\n)"
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 TlsMode = Literal["none", "starttls", "tls"]
@@ -66,7 +66,7 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_ca: str = ""
     from_address: Annotated[str, Meta(max_length=254)] = "approvals@localhost"
     from_name: Annotated[str, Meta(pattern=ONE_LINE, max_length=100)] = "Approvals"
-    review_url: Annotated[str, Meta(pattern=r"^(https?://[^\s<>\"]+)?$(?!\n)", max_length=1000)] = ""
+    review_url: Annotated[str, Meta(pattern=r"^(https?://[^\s<>\"]+)?$", max_length=1000)] = ""
     on_unknown: Literal["fail", "retry"] = "fail"
     timeout: Annotated[float, Meta(ge=1, le=300)] = 30.0
 
@@ -75,7 +75,7 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
             check_email(self.from_address)
         except ValueError as error:
             raise ValueError(f"from_address: {error}") from None
-        _check_port(self.database_url)
+        check_port("database_url", self.database_url)
         server = self.mail_server()
         if self.smtp_username and server.tls == "none" and server.host not in LOOPBACK:
             raise ValueError(
@@ -99,12 +99,3 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
     def is_sqlite(self) -> bool:
         """Whether the database is a SQLite file; else it is PostgreSQL."""
         return self.database_url.startswith("sqlite")
-
-
-def _check_port(url: str) -> None:
-    try:
-        port = urlsplit(url).port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError("database_url: the port is 1 to 65535")

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from jobrunner import Secret, Service
+from jobrunner import Secret, Service, WebAddress, check_port
 
-WebAddress = Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?(?![\s\S])")
 DATABASE_VARIABLE = "JOBRUNNER_CONTENT_DATABASE_URL"
 DATABASE = re.compile(r"(sqlite(\+aiosqlite)?:///(?!:memory:)[^?\n]+|postgres(ql)?(\+psycopg)?://[^\n]+)")
 # What a header can carry, so that no key ends up in an error that quotes it.
-Key = Meta(pattern=r"^[\x21-\x7e]*(?![\s\S])", max_length=4096)
+Key = Meta(pattern=r"^[\x21-\x7e]*$", max_length=4096)
 
 
 class ContentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +37,7 @@ class ContentSettings(msgspec.Struct, frozen=True, kw_only=True):
         ValueError: The database is none that the post store knows.
     """
 
-    writer: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?![\s\S])")] = "template"
+    writer: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "template"
     database_url: Annotated[str, Secret] = "sqlite:///jobrunner-content.db"
     openai_url: Annotated[str, Service("openai"), WebAddress] = "https://api.openai.com/v1"
     openai_key: Annotated[str, Secret, Key] = ""
@@ -53,18 +51,9 @@ class ContentSettings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(
                 "database_url is sqlite:///FILE, a file and not :memory:, or postgresql://USER:PASSWORD@HOST/NAME"
             )
-        _check_port(self.database_url)
+        check_port("database_url", self.database_url)
 
     @property
     def is_sqlite(self) -> bool:
         """Whether the database is a SQLite file; else it is PostgreSQL."""
         return self.database_url.startswith("sqlite")
-
-
-def _check_port(url: str) -> None:
-    try:
-        port = urlsplit(url).port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError("database_url: the port is 1 to 65535")

@@ -11,10 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from jobrunner import Secret, Service
+from jobrunner import Secret, Service, WebAddress
 
-WebAddress = Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$(?!\n)")
-Size = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$(?!\n)")]
+Size = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")]
 
 LOCAL = ("file", "local")
 OBJECT_STORES = ("memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
@@ -43,7 +42,7 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
         ValueError: `output_url` is of a kind that cannot be written atomically, or holds credentials.
     """
 
-    engine: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)", max_length=64)] = "card"
+    engine: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)] = "card"
     output_url: Annotated[str, Meta(min_length=1, max_length=1024)] = "jobrunner-images"
     format: Literal["png", "jpeg"] = "png"
     jpeg_quality: Annotated[int, Meta(ge=40, le=95)] = 88

@@ -10,9 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from jobrunner import Service
+from jobrunner import Service, WebAddress
 
-WebAddress = Meta(pattern=r"^https?://[^\s/?#]+[^\s?#]*$(?!\n)")
 MIB = 1 << 20
 
 
@@ -45,9 +44,9 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
     x_url: Annotated[str, Service("x"), WebAddress] = "https://api.x.com"
     mastodon_url: Annotated[str, Service("mastodon"), WebAddress] = "https://mastodon.social"
     mastodon_instances: tuple[str, ...] = ()
-    media_gateway: Annotated[str, Service("media"), Meta(pattern=r"^(https?://[^\s?#]+)?$(?!\n)")] = ""
-    graph_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$(?!\n)")] = "v25.0"
-    linkedin_version: Annotated[str, Meta(pattern=r"^20[0-9]{4}(\.[0-9]{2})?$(?!\n)")] = "202607"
+    media_gateway: Annotated[str, Service("media"), Meta(pattern=r"^(https?://[^\s?#]+)?$")] = ""
+    graph_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$")] = "v25.0"
+    linkedin_version: Annotated[str, Meta(pattern=r"^20[0-9]{4}(\.[0-9]{2})?$")] = "202607"
     on_unknown: Literal["fail", "retry"] = "fail"
     timeout: Annotated[float, Meta(ge=1, le=300)] = 30.0
     media_timeout: Annotated[float, Meta(ge=1, le=600)] = 60.0

@@ -10,9 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from jobrunner import Secret, Service
-
-WebAddress = Meta(pattern=r"^https?://[^\s/?#]+[^\s?#]*$(?!\n)")
+from jobrunner import Secret, Service, WebAddress
 
 
 class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,10 +31,10 @@ class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     graph_url: Annotated[str, Service("whatsapp"), WebAddress] = "https://graph.facebook.com"
-    version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$(?!\n)")] = "v25.0"
-    phone_number_id: Annotated[str, Meta(pattern=r"^[0-9]{0,32}$(?!\n)")] = ""
-    access_token: Annotated[str, Secret, Meta(pattern=r"^[!-~]*$(?!\n)", max_length=4096)] = ""
-    template: Annotated[str, Meta(pattern=r"^[a-z0-9_]*$(?!\n)", max_length=512)] = ""
-    template_language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(_[A-Za-z]{2,4})?$(?!\n)")] = "en_US"
+    version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$")] = "v25.0"
+    phone_number_id: Annotated[str, Meta(pattern=r"^[0-9]{0,32}$")] = ""
+    access_token: Annotated[str, Secret, Meta(pattern=r"^[!-~]*$", max_length=4096)] = ""
+    template: Annotated[str, Meta(pattern=r"^[a-z0-9_]*$", max_length=512)] = ""
+    template_language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(_[A-Za-z]{2,4})?$")] = "en_US"
     on_unknown: Literal["fail", "retry"] = "fail"
     timeout: Annotated[float, Meta(ge=1, le=300)] = 30.0
