@@ -1,3 +1,10 @@
-"""What every test of the workspace can ask for: servers, proxies and processes of the rig."""
+"""What every test of the workspace can ask for: servers, proxies and processes of the rig; and how many run at once."""
+
+import os
 
 pytest_plugins = ["rig.fixtures"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Three test processes for two processors: they wait for servers and processes of theirs two fifths of the time."""
+    return max(2, (os.cpu_count() or 2) * 3 // 2)
