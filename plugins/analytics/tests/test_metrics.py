@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -94,6 +95,21 @@ async def test_two_workers_make_one_table_and_write_side_by_side(tmp_path: Path)
         await store.close()
 
     assert len(read(tmp_path / "m.db")) == 1200
+
+
+def test_file_that_cannot_be_opened_leaves_no_thread_that_outlives_the_loop(tmp_path: Path) -> None:
+    """Such a thread writes a traceback over whatever comes next."""
+
+    async def refused() -> None:
+        store = MetricStore(f"sqlite:///{tmp_path}/nowhere/m.db")
+        with pytest.raises(MetricStoreError):
+            await store.upsert([ROW])
+        await store.close()
+
+    for _ in range(30):
+        with asyncio.Runner() as runner:
+            runner.run(refused())
+            assert [one.name for one in threading.enumerate() if "_connection_worker" in one.name] == []
 
 
 async def test_database_that_cannot_be_opened_is_an_error_that_passes(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -212,6 +213,20 @@ async def test_database_that_is_away_is_told_in_one_line_without_its_password(tm
                 pass
         assert "hunter2222" not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_file_that_cannot_be_opened_leaves_no_thread_that_outlives_the_loop(tmp_path: Path) -> None:
+    """Such a thread writes a traceback over whatever comes next; a command ends right after its error."""
+
+    async def refused() -> None:
+        with pytest.raises(PostStoreError):
+            async with open_poststore(f"sqlite:///{tmp_path / 'no-such-folder' / 'posts.db'}"):
+                pass
+
+    for _ in range(30):
+        with asyncio.Runner() as runner:
+            runner.run(refused())
+            assert [one.name for one in threading.enumerate() if "_connection_worker" in one.name] == []
 
 
 @pytest.mark.parametrize(

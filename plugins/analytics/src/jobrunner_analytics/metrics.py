@@ -6,11 +6,12 @@ Writes figures and makes its table. Never reads a figure, and never deletes one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
-from sqlalchemy import Column, Date, DateTime, Double, Index, MetaData, String, Table
+from sqlalchemy import Column, Date, DateTime, Double, Index, MetaData, String, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
@@ -158,9 +159,17 @@ def _engine(url: str) -> AsyncEngine:
     address = _address(url)
     options = {"timeout": BUSY_S} if address.get_backend_name() == "sqlite" else {}
     try:
-        return create_async_engine(address, connect_args=options, pool_pre_ping=bool(address.host))
+        engine = create_async_engine(address, connect_args=options, pool_pre_ping=bool(address.host))
     except ImportError:
         raise PluginError(f"{VARIABLE} names PostgreSQL: install jobrunner-analytics[postgres]") from None
+    if options:
+        event.listen(engine.sync_engine, "do_connect", _open_once)
+    return engine
+
+
+def _open_once(_: object, __: object, args: Sequence[str], options: Mapping[str, object]) -> None:
+    """Open the file first without aiosqlite, whose thread writes a traceback where it cannot be opened."""
+    sqlite3.connect(*args, **options).close()  # type: ignore[call-overload]  # what the dialect has made of the address
 
 
 def _address(url: str) -> URL:

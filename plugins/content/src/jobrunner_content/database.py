@@ -6,11 +6,11 @@ Connections and their setting-up only. Error texts name the place and never a pa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import aiosqlite
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -112,9 +112,15 @@ def _engine(url: URL) -> AsyncEngine:
     except (ArgumentError, NoSuchModuleError, TypeError, ValueError):
         raise SettingsError(VARIABLE, "it cannot be used as an address") from None
     if is_sqlite:
+        event.listen(engine.sync_engine, "do_connect", _open_once)
         event.listen(engine.sync_engine, "connect", _take_transactions)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine
+
+
+def _open_once(_: object, __: object, args: Sequence[str], options: Mapping[str, object]) -> None:
+    # First without aiosqlite, whose thread writes a traceback where the file cannot be opened.
+    sqlite3.connect(*args, **options).close()  # type: ignore[call-overload]  # what the dialect has made of the address
 
 
 def _take_transactions(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -133,8 +139,7 @@ async def _use_wal(url: URL) -> None:
     """
     for left in reversed(range(WAL_TRIES)):
         try:
-            async with aiosqlite.connect(str(url.database), timeout=BUSY_S) as connection:
-                await connection.execute("PRAGMA journal_mode=WAL")
+            await asyncio.to_thread(_set_wal, str(url.database))
         except sqlite3.OperationalError as error:
             # Changing the mode does not wait for others who do the same, whatever the timeout.
             if "locked" not in str(error) or not left:
@@ -142,6 +147,11 @@ async def _use_wal(url: URL) -> None:
             await asyncio.sleep(WAL_PAUSE_S)
         else:
             return
+
+
+def _set_wal(file: str) -> None:
+    with contextlib.closing(sqlite3.connect(file, timeout=BUSY_S)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _make_tables(connection: Connection) -> None:
