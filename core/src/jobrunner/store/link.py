@@ -96,9 +96,7 @@ class ConnectionLink:
                 replies = await stream.ask(data, len(commands), timeout)
             except _LOST as error:
                 stream.abort()
-                await (
-                    self.reset()
-                )  # the others are likely to be dead too, and the next one should find a new primary
+                await self.reset()  # the others are dead too, likely, and the next should find a new primary
                 raise translate(error, str(commands[0][0]), sent=True) from error
             except BaseException:
                 stream.abort()  # cancelled: nothing is wrong with the others
