@@ -1,7 +1,8 @@
 """A scenario of very many jobs that do nothing: filled, drained and counted; what it costs the server is measured."""
 
-import threading
-import time
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 from rig.figures import Counts, percentile
@@ -9,6 +10,7 @@ from rig.figures import Counts, percentile
 from jobrunner.store.scripts import SCRIPT_KEYS, script
 
 PLUGIN = Path(__file__).with_name("noop_plugin.py")
+PINGS = Path(__file__).with_name("pings.py")
 QUEUE = "chaos.noop"
 PART = 3000
 """Jobs that are enqueued by one call: their handles are held in memory until it returns."""
@@ -70,17 +72,15 @@ class Watch:
     """Asks a server for a sign of life all the time, and reads what its scripts cost it. Use it as a context manager.
 
     Args:
-        client: A client of the server, for its own use.
-        pid: The server's process.
+        server: The server.
         every_s: Seconds between signs of life.
     """
 
-    def __init__(self, client, pid, every_s=0.01):
-        self._client = client
-        self._pid = pid
-        self._every_s = every_s
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask, name="watch")
+    def __init__(self, server, every_s=0.01):
+        self._client = server.client()
+        self._pid = server.pid
+        self._pinging = [sys.executable, str(PINGS), str(server.port), str(every_s)]
+        self._pinger = None
         self.pings_ms = []
 
     def __enter__(self):
@@ -90,25 +90,21 @@ class Watch:
         self._client.slowlog_reset()
         self._waited_s = -self._queued_s()
         self._client.config_resetstat()
-        self._thread.start()
+        self._pinger = subprocess.Popen(
+            self._pinging, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         return self
 
     def __exit__(self, *_):
-        self._over.set()
-        self._thread.join(30)
-        assert not self._thread.is_alive()
+        printed, _ = self._pinger.communicate(timeout=60)
+        assert self._pinger.returncode == 0
+        self.pings_ms = json.loads(printed)
         self._waited_s += self._queued_s()
 
     def _queued_s(self):
         """Seconds that the server's main thread could run and had no processor, since it began; 0 where nobody tells."""
         told = Path(f"/proc/{self._pid}/schedstat")
         return int(told.read_text().split()[1]) / 1e9 if told.exists() else 0.0
-
-    def _ask(self):
-        while not self._over.wait(self._every_s):
-            begun = time.monotonic()
-            self._client.ping()
-            self.pings_ms.append((time.monotonic() - begun) * 1000)
 
     @property
     def scripts_ms(self):

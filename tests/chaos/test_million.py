@@ -22,7 +22,7 @@ def test_very_many_jobs_due_at_once_hold_nobody_up(make_scene, start_process, fi
     """As many waiting, completed and delayed; then the completed ones are cleared while the others are drained."""
     scene, server = make_scene(kind=kind)
     crowd = Crowd(scene)
-    with Watch(server.client(), server.pid) as watch:
+    with Watch(server) as watch:
         crowd.enqueue(number)
         first = crowd.worker(CHAOS_KEEP=10 * number)
         crowd.until_drained()

@@ -2,6 +2,8 @@
 
 import json
 
+from jobrunner.store.calls import MAX_ENQUEUE
+
 
 def good(number, **more):
     return {"tenantId": "t1", "number": number, **more}
@@ -140,15 +142,16 @@ def test_id_that_stands_in_two_lines_of_a_file_is_found_before_anything_is_sent(
 
 
 def test_full_queue_says_how_many_went_in_and_running_again_goes_on(desk):
-    """The cap is 1,000: three batches of 300 fit, the fourth is refused whole."""
+    """The cap is 1,000: whole batches fit, and the one after them is refused whole."""
+    fit = 1000 // MAX_ENQUEUE * MAX_ENQUEUE
     path = desk.file("jobs.jsonl", [good(number) for number in range(1300)])
 
     done = desk.run("enqueue", "parcel.deliver", "--file", path)
 
     assert done.status == 1
-    assert "full with 900 of 1,000 jobs" in done.error
-    assert "(900 jobs went in before)" in done.error
-    assert desk.stats()["waiting"] == 900
+    assert f"full with {fit} of 1,000 jobs" in done.error
+    assert f"({fit} jobs went in before)" in done.error
+    assert desk.stats()["waiting"] == fit
 
 
 def test_delayed_job_is_left_by_a_burst(desk):

@@ -22,10 +22,10 @@ T = TypeVar("T")
 _AGAIN = (State.FAILED, State.CANCELLED, State.DELAYED, State.PARKED)
 """States whose jobs may be put in line again by hand."""
 
-MAX_BATCH = 150
+MAX_BATCH = 120
 """Jobs that one exchange reserves or settles, so that no script holds Redis for 5 ms."""
 
-MAX_ENQUEUE = 300
+MAX_ENQUEUE = 240
 """Jobs that one enqueue takes; as above."""
 
 MAX_HEADS = 200
@@ -85,7 +85,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str
     want: int
     lease_ms: int
-    promote: int = 100
+    promote: int = 80
     max_active: int = 0
     max_active_per_tenant: int = 0
     rate: str = "0"

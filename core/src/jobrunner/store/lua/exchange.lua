@@ -243,7 +243,7 @@ end
 
 -- Reserve where tenants are limited: job by job, by place in line and by turn. Each step reserves a job, holds one, or
 -- mends a turn; there is a bound on what they cost in all, and what is left is left to the next exchange.
-local STEPS, TURN = 300, 6 -- a step's cost is 1; a turn costs so many commands more
+local STEPS, TURN = 240, 6 -- a step's cost is 1; a turn costs so many commands more
 local pick
 if keys.limited then
   pick = function(number)
