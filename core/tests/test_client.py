@@ -191,6 +191,42 @@ async def test_bulk_that_is_refused_midway_says_how_many_went_in(client):
     assert isinstance(caught.value.__cause__, QueueFullError)
 
 
+async def test_bulk_gives_each_payload_its_handle(client, redis):
+    """Over several batches, some of whose jobs are there already; first in, first out."""
+    ids = [f"l-{number:04d}" for number in range(2 * MAX_ENQUEUE + 20)]
+    letters = [Letter("t", name) for name in ids]
+    there = {name for number, name in enumerate(ids) if number % 7 == 0}
+    await client.enqueue_many(
+        "letter.send", [Letter("t", name) for name in sorted(there)], job_ids=sorted(there)
+    )
+
+    handles = await client.enqueue_many("letter.send", letters, job_ids=ids)
+
+    assert [handle.id for handle in handles] == ids
+    assert {handle.id for handle in handles if not handle.created} == there
+    in_line = [name.decode().split()[-1] for name in redis.zrange("jr:{letter.send}:wait", 0, -1)]
+    new = [name for name in ids if name not in there]
+    assert [name for name in in_line if name not in there] == new
+
+
+async def test_bulk_that_is_given_up_leaves_nothing_running(client, redis):
+    """The batch that is on its way belongs to the call, and ends with it."""
+    await client.enqueue("letter.send", Letter("t"))
+    redis.client_pause(60_000, all=False)
+    try:
+        many = asyncio.ensure_future(
+            client.enqueue_many("letter.send", [Letter("t", str(n)) for n in range(550)])
+        )
+        await asyncio.sleep(0.05)
+        many.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await many
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+    finally:
+        redis.client_unpause()
+
+
 def test_blocking_bulk_that_is_refused_midway_says_how_many_went_in(url):
     """As the other client does."""
     with (

@@ -165,14 +165,24 @@ class Client(Producer):
         )
         if not self._book.knows(queue):
             await self._learn(queue)
+        batches = self._batches(queue, self._drafts(queue, payloads, options, job_ids), room)
         handles: list[JobHandle] = []
-        for batch in self._batches(self._drafts(queue, payloads, options, job_ids), room):
+        batch, known = next(batches, None), dict[str, str]()
+        before: list[Draft] = []  # the batch that went in before this one; `known` is the answer to it
+        while batch:
+            sending = asyncio.ensure_future(self._send(batch, room, options.durability))
             try:
-                known = await self._send(batch, room, options.durability)
+                await asyncio.sleep(0)  # it goes out; what is done from here on is done while the store works
+                handles += [self._handle(queue, draft, known) for draft in before]
+                following = next(batches, None)
+                known = await sending
             except JobrunnerError as error:
                 raise BatchError(error, len(handles)) from error
-            handles += [self._handle(queue, draft, known) for draft in batch]
-        return handles
+            finally:
+                sending.cancel()
+            before = batch
+            batch = following
+        return handles + [self._handle(queue, draft, known) for draft in before]
 
     def _handle(self, queue: str, draft: Draft, known: Mapping[str, str]) -> JobHandle:
         job_id = draft.job.id

@@ -56,6 +56,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The tenant of the job that enqueues this one; it holds where neither payload nor producer names one."""
 
 
+class Checked(msgspec.Struct, frozen=True, gc=False):
+    """A job that has passed every check, before it has a record; `job_id` is empty where the producer chose none."""
+
+    raw: bytes
+    job_id: str
+    tenant: str
+    when: str
+    delay_ms: int
+    unique: str
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A job that is ready to be enqueued."""
 
@@ -107,7 +118,11 @@ class Drafter:
         self._job_id = None if options.job_id is None else check_job_id(options.job_id)
 
     def draft(self, payload: Payload, job_id: str | None = None) -> Draft:
-        """Make a job.
+        """Check a job and make it; see `check`."""
+        return self.make(self.check(payload, job_id))
+
+    def check(self, payload: Payload, job_id: str | None = None) -> Checked:
+        """Find whatever is wrong with a job.
 
         Args:
             payload: What the job is about.
@@ -122,22 +137,30 @@ class Drafter:
         raw, fields = _encoded(declared, payload, self._queue, self._check)
         tenant = _tenant(declared, fields, options.tenant) or options.parent_tenant
         when, delay_ms = self._when or _when(declared, fields, options)
-        headers = self._headers
-        if delay_ms:
-            headers = headers | {DUE_HEADER: str(int(time.time() * 1000) + delay_ms)}
-        job_id = chosen or self._ids.new()
-        mark = ""
-        if chosen is not None:
-            mark = self._keyring.mark(tenant, raw) if self._keyring else fingerprint(tenant, raw)
-        if self._keyring:
-            raw = self._keyring.seal(raw, bound_to=binding(declared.name, job_id, tenant, declared.version))
-        record = encode_record(self._priority, tenant, declared.version, raw, headers, mark)
         key = options.unique if options.unique is not None else fields.get(declared.unique_field or "")
-        unique = _unique(declared, tenant, key)
-        if unique and self._keyring:  # it may be a field of the payload
-            unique = self._keyring.mark(tenant, unique.encode())
-        job = NewJob(job_id, when, record, unique)
-        return Draft(job=job, queue=declared.name, tenant=tenant, priority=self._priority, delay_ms=delay_ms)
+        return Checked(raw, chosen or "", tenant, when, delay_ms, _unique(declared, tenant, key))
+
+    def make(self, checked: Checked) -> Draft:
+        """Give a job its id and its record. Nothing that a producer said can go wrong here."""
+        declared, keyring, raw, tenant = self._declared, self._keyring, checked.raw, checked.tenant
+        headers = self._headers
+        if checked.delay_ms:
+            headers = headers | {DUE_HEADER: str(int(time.time() * 1000) + checked.delay_ms)}
+        job_id, mark, unique = checked.job_id or self._ids.new(), "", checked.unique
+        if checked.job_id:
+            mark = keyring.mark(tenant, raw) if keyring else fingerprint(tenant, raw)
+        if keyring:
+            raw = keyring.seal(raw, bound_to=binding(declared.name, job_id, tenant, declared.version))
+            if unique:  # it may be a field of the payload
+                unique = keyring.mark(tenant, unique.encode())
+        record = encode_record(self._priority, tenant, declared.version, raw, headers, mark)
+        return Draft(
+            job=NewJob(job_id, checked.when, record, unique),
+            queue=declared.name,
+            tenant=tenant,
+            priority=self._priority,
+            delay_ms=checked.delay_ms,
+        )
 
 
 def draft(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from jobrunner.backoff import reconnect_delay
 from jobrunner.drafting import Draft, Options, Payload
@@ -123,23 +123,25 @@ class Producer:
         declared = self._book.declared(queue)
         return calls.enqueue(store.keys(queue), jobs, declared.max_waiting, declared.max_waiting_bytes)
 
-    def _batches(self, drafts: Sequence[Draft], room: Room) -> Iterable[list[Draft]]:
+    def _batches(self, queue: str, drafts: Iterable[Draft], room: Room) -> Iterator[list[Draft]]:
         """Batches of one queue; where the producer waits for room, none is larger than what the queue takes in all."""
-        most = self._book.declared(drafts[0].queue).max_waiting if drafts and room.waits else 0
+        most = self._book.declared(queue).max_waiting if room.waits else 0
         return batches(drafts, most or MAX_ENQUEUE)
 
     def _drafts(
         self, queue: str, payloads: Iterable[Payload], options: Options, job_ids: Sequence[str] | None
-    ) -> list[Draft]:
-        draft = self._book.drafter(queue, options).draft
+    ) -> Iterator[Draft]:
+        """Jobs of one queue: all are checked here and now, and each is made when its turn comes."""
+        drafter = self._book.drafter(queue, options)
         if job_ids is None:
-            return [draft(payload) for payload in payloads]
+            return map(drafter.make, [drafter.check(payload) for payload in payloads])
         listed = list(payloads)
         if len(listed) != len(job_ids):
             raise ValueError(
                 f"there are {len(listed)} payloads and {len(job_ids)} job ids; give one for each"
             )
-        return [draft(payload, job_id) for payload, job_id in zip(listed, job_ids, strict=True)]
+        checked = [drafter.check(payload, job_id) for payload, job_id in zip(listed, job_ids, strict=True)]
+        return map(drafter.make, checked)
 
     def _wait(self, error: StoreError, failures: int, begun: float) -> float:
         """Seconds until a call that failed is sent again; raises it where it has been for long enough."""
@@ -162,7 +164,7 @@ def confirmed(answer: Enqueued, copies: int) -> Enqueued:
     return answer
 
 
-def batches(drafts: Sequence[Draft], most: int = MAX_ENQUEUE) -> Iterable[list[Draft]]:
+def batches(drafts: Iterable[Draft], most: int = MAX_ENQUEUE) -> Iterator[list[Draft]]:
     """Cut a list into batches that the store takes: by number, `most` or `MAX_ENQUEUE`, and by bytes."""
     most = min(most, MAX_ENQUEUE)
     batch: list[Draft] = []

@@ -117,7 +117,8 @@ class SyncClient(Producer):
         )
         self.learn(queue)
         handles: list[SyncJobHandle] = []
-        for batch, known in self._sent(self._drafts(queue, payloads, options, job_ids), room, durability):
+        drafts = self._drafts(queue, payloads, options, job_ids)
+        for batch, known in self._sent(queue, drafts, room, durability):
             handles += [self._handle(queue, draft, known) for draft in batch]
         return handles
 
@@ -149,7 +150,9 @@ class SyncClient(Producer):
         Raises:
             BatchError: The store refused a batch; it says how many jobs went in before.
         """
-        for batch, known in self._sent(drafts, Room(wait)):
+        if not drafts:
+            return
+        for batch, known in self._sent(drafts[0].queue, drafts, Room(wait)):
             yield len(batch) - len(known), len(batch)
 
     def send_batch(self, drafts: Sequence[Draft], *, wait: float | None = None) -> dict[str, str]:
@@ -172,10 +175,10 @@ class SyncClient(Producer):
         return self._send(drafts, Room(wait))
 
     def _sent(
-        self, drafts: Sequence[Draft], room: Room, durability: Durability | None = None
+        self, queue: str, drafts: Iterable[Draft], room: Room, durability: Durability | None = None
     ) -> Iterator[tuple[list[Draft], dict[str, str]]]:
         done = 0
-        for batch in self._batches(drafts, room):
+        for batch in self._batches(queue, drafts, room):
             try:
                 known = self._send(batch, room, durability)
             except JobrunnerError as error:
