@@ -82,6 +82,12 @@ def fail_over(scene, topology, *, failovers, durability):
             load.wait_for(50 * failovers)
             promotions.append(topology.kill_primary())
         load.wait_for(50 * failovers)
+    finish(scene, topology)
+    return load, promotions
+
+
+def finish(scene, topology):
+    """Let the workers end what is there, and stop them."""
     scene.redis = topology.client()
     scene.until(
         lambda: scene.count("wait") == scene.count("later") == 0 and not scene.leases(), what="an empty queue"
@@ -90,17 +96,27 @@ def fail_over(scene, topology, *, failovers, durability):
         assert worker.alive
         assert '"worker.duty_restarted"' not in worker.output(), "what the store says is no bug of a loop"
     scene.stop()
-    return load, promotions
 
 
-def write_down(scene, figures, topology, promotions, *, how, confirmed, note):
+def write_down(
+    scene,
+    figures,
+    topology,
+    promotions,
+    *,
+    how,
+    confirmed,
+    note,
+    what="the primary dies under load",
+    injected="kill -9 of the primary",
+):
     """The figures of a run; what became of its jobs."""
     counts = scene.counts()
     waits = scene.resumptions(promotions)
     assert len(waits) == len(promotions), "no work was stored after a promotion"
     figures.record(
-        title=f"{topology.name}: the primary dies under load, {how}",
-        injected="kill -9 of the primary",
+        title=f"{topology.name}: {what}, {how}",
+        injected=injected,
         faults=len(promotions),
         counts=counts,
         recovery_s=waits,
@@ -176,7 +192,7 @@ def test_failover_over_tls_loses_no_confirmed_job(
 ):
     """Clients, servers, Sentinels and nodes all speak TLS with a private authority, and no plain port is open."""
     issued = Authority(tmp_path_factory.mktemp("ca")).issue("127.0.0.1")
-    topology = make_topology(kind="redis", options=ServerOptions(tls=issued))
+    topology = make_topology(kind="redis", options=ServerOptions(tls=issued, appendonly="everysec"))
     assert topology.url.startswith("rediss+")
     scene = Scene(tmp_path, topology.url, topology.client(), start_process)
 
@@ -190,6 +206,52 @@ def test_failover_over_tls_loses_no_confirmed_job(
         how='durability="replicated", all over TLS',
         confirmed=True,
         note="Clients, servers, Sentinels and nodes speak TLS; no plain port is open.",
+    )
+    assert counts.jobs == len(load.ids)
+    assert counts.lost == 0, "a job that a replica had confirmed is gone"
+
+
+@pytest.mark.chaos
+def test_stalled_primary_loses_nothing_to_the_one_that_just_came_back(
+    start_sentinels, start_process, tmp_path, figures
+):
+    """A server that is started again calls itself primary until the Sentinels tell it whom to follow, some ten seconds.
+
+    Should the new primary stall in that time, they promote the old one as it is: with its file it has all that was
+    confirmed, and without one it would be empty, and so would then its replica.
+    """
+    setup = start_sentinels()
+    topology = UnderSentinels(setup)
+    scene = Scene(tmp_path, topology.url, topology.client(), start_process)
+    scene.worker()
+    promotions = []
+    with Load(scene, durability="replicated") as load:
+        load.wait_for(100)
+        first = setup.primary()
+        first.kill()
+        second = setup.wait_for_promotion(old=first)
+        promotions.append(now_ms())
+        first.restart()
+        second.pause()
+        try:
+            assert setup.wait_for_promotion(old=second) is first
+        finally:
+            second.resume()
+        promotions.append(now_ms())
+        setup.wait_for_replica()
+        load.wait_for(100)
+    finish(scene, topology)
+
+    counts, _ = write_down(
+        scene,
+        figures,
+        topology,
+        promotions,
+        what="the new primary stalls while the old one comes back",
+        injected="kill -9 of the primary, and SIGSTOP of the one after it",
+        how='durability="replicated", append-only files',
+        confirmed=True,
+        note="Without files the old primary would come back empty, be promoted, and all jobs would be gone.",
     )
     assert counts.jobs == len(load.ids)
     assert counts.lost == 0, "a job that a replica had confirmed is gone"

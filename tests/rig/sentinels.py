@@ -40,13 +40,14 @@ class SentinelSetup:
             folder: data, logs and the Sentinels' files.
             replicas: copies of the primary.
             sentinels: how many watch; most of them have to agree.
-            options: how the servers are set up.
+            options: how the servers are set up; with an append-only file, if not told. One that is started again without
+                a file is an empty primary until the Sentinels tell it whom to follow, and may be promoted as such.
             front: gives the port by which clients, replicas and Sentinels reach the first primary, such as that of
                 something that can cut them off from it.
         """
         self._binary = binary
         self._folder = folder
-        self._options = options or ServerOptions()
+        self._options = options or ServerOptions(appendonly="everysec")
         self._started = ExitStack()
         self._ports: list[Port] = []
         self.sentinels: list[Process] = []

@@ -92,19 +92,7 @@ def _server(about: Server, took_ms: float) -> list[Finding]:
     ]
     found.append(_policy(about))
     found.append(_memory(about))
-    if not about.aof:
-        text = "appendonly is off: a crash of the server loses what came after its last snapshot; set appendonly yes"
-        found.append(Finding(level="warning", about="persistence", text=text))
-    elif not about.aof_ok:
-        found.append(
-            Finding(
-                level="error",
-                about="persistence",
-                text="the last write of the append-only file failed; is the disk full?",
-            )
-        )
-    else:
-        found.append(Finding(level="ok", about="persistence", text="appendonly is on"))
+    found.append(_persistence(about))
     if not about.rdb_ok:
         text = "the last snapshot failed, and the server refuses writes until one succeeds (MISCONF); is the disk full?"
         found.append(Finding(level="error", about="snapshots", text=text))
@@ -117,6 +105,21 @@ def _server(about: Server, took_ms: float) -> list[Finding]:
             )
         )
     return found
+
+
+def _persistence(about: Server) -> Finding:
+    if not about.aof:
+        text = "appendonly is off: a crash of the server loses what came after its last snapshot; set appendonly yes"
+        if about.replicas:
+            text = (
+                "appendonly is off: a server that is started again comes back without what it had, and if it is promoted "
+                "then, its replicas lose it too; set appendonly yes on all of them"
+            )
+        return Finding(level="warning", about="persistence", text=text)
+    if not about.aof_ok:
+        text = "the last write of the append-only file failed; is the disk full?"
+        return Finding(level="error", about="persistence", text=text)
+    return Finding(level="ok", about="persistence", text="appendonly is on")
 
 
 def _memory(about: Server) -> Finding:

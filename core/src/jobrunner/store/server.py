@@ -32,6 +32,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     rdb_ok: bool
     loading: bool
     role: str
+    replicas: int
+    """Servers that follow it."""
     uptime_s: int
     clients: int
     cluster: bool
@@ -96,6 +98,7 @@ def _server(reply: object) -> Server:
         rdb_ok=facts.get("rdb_last_bgsave_status", "ok") == "ok",
         loading=facts.get("loading") == "1",
         role=facts.get("role", ""),
+        replicas=_number(facts, "connected_slaves"),
         uptime_s=_number(facts, "uptime_in_seconds"),
         clients=_number(facts, "connected_clients"),
         cluster=facts.get("cluster_enabled") == "1",
