@@ -1,6 +1,7 @@
 """The files of `deploy/` name commands, options, variables, keys and times that exist and fit each other.
 
-The tools that read them are not here in most places, so everything is checked that can be without them.
+The tools that read them are not here in most places, so everything is checked that can be without them; `test_tools`
+holds them to those that are.
 """
 
 import re
