@@ -122,7 +122,8 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 def text(value: object) -> str:
     """A reply that is text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    assert isinstance(value, (bytes, str))
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def texts(reply: object) -> list[str]:
@@ -166,8 +167,17 @@ def exchanged(reply: object) -> Exchanged:
     """Read the answer of `exchange`."""
     assert isinstance(reply, list)
     ids, records, runs, refused, due_ms, now_ms = reply
-    jobs = [Reserved(id_.decode(), record, run) for id_, record, run in zip(ids, records, runs, strict=True)]
+    jobs = [
+        Reserved(id_.decode(), _kept(record), _kept(run))
+        for id_, record, run in zip(ids, records, runs, strict=True)
+    ]
     return Exchanged(jobs, pairs(refused) if refused else {}, whole(due_ms), whole(now_ms))
+
+
+def _kept(value: object) -> bytes | None:
+    """A value of a hash, None where it has none."""
+    assert value is None or isinstance(value, bytes)
+    return value
 
 
 def extended(reply: object) -> Extended:

@@ -65,6 +65,30 @@ _FORBIDDEN = re.compile(r"^(?:ERR )?ACL failure in script|[Uu]ser executing the 
 _LINE = re.compile(r"user_script: ?(\d+)")
 
 
+UNREADABLE = (AssertionError, TypeError, ValueError, LookupError, AttributeError, OverflowError)
+"""What reading a reply raises where it is of another shape than what was asked for has."""
+
+
+def not_understood(reply: object, what: str) -> StoreCorruptError:
+    """What to say of a reply of another shape.
+
+    Args:
+        reply: The reply.
+        what: The script's or command's name.
+    """
+    match reply:
+        case None:
+            shape = "nothing"
+        case bytes() | str() | int() | float():
+            shape = repr(reply[:60] if isinstance(reply, (bytes, str)) else reply).removeprefix("b")
+        case _:
+            shape = f"{len(reply)} parts" if isinstance(reply, list) else type(reply).__name__
+    return StoreCorruptError(
+        f"{what}: the answer of Redis ({shape}) is none to that; a key holds what jobrunner did not write there, or what "
+        "answers at this address is no Redis"
+    )
+
+
 def is_noscript(error: BaseException) -> bool:
     """Whether the server does not know the script: send its text."""
     return isinstance(error, driver.NoScriptError) or "NOSCRIPT" in _words(str(error))

@@ -204,6 +204,7 @@ def _maybe_score(reply: object) -> float | None:
 
 def _maybe_bytes(reply: object) -> list[bytes | None]:
     assert isinstance(reply, list)
+    assert all(part is None or isinstance(part, bytes) for part in reply)
     return reply
 
 
@@ -215,9 +216,10 @@ def _scored(reply: object) -> list[tuple[str, float]]:
 
 
 def _map(reply: object) -> dict[str, bytes]:
-    if isinstance(reply, dict):
+    if isinstance(reply, dict):  # a driver that pairs them itself
         return {_text(name): value for name, value in reply.items()}
     assert isinstance(reply, list)
+    assert all(isinstance(value, bytes) for value in reply[1::2])
     return {_text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
 
 
@@ -228,7 +230,8 @@ def _scanned(reply: object) -> list[str]:
 
 
 def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    assert isinstance(value, (bytes, str))
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _there(names: Sequence[str], reply: object) -> dict[str, bytes]:

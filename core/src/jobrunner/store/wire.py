@@ -39,8 +39,27 @@ def reader() -> hiredis.Reader:
     return hiredis.Reader(protocolError=driver.InvalidResponse, replyError=_answered_error)
 
 
+def replies_in(parser: hiredis.Reader, data: bytes) -> list[object]:
+    """The replies that are whole once some bytes have come.
+
+    Raises:
+        redis.exceptions.InvalidResponse: The bytes are no reply, or one that nothing can hold.
+    """
+    replies: list[object] = []
+    try:
+        parser.feed(data)
+        while (reply := parser.gets()) is not False:
+            replies.append(reply)
+    except (MemoryError, TypeError, ValueError) as error:  # an array of billions; a map whose keys are lists
+        raise driver.InvalidResponse(f"a reply that cannot be held ({type(error).__name__})") from error
+    return replies
+
+
 def _answered_error(text: str) -> driver.ResponseError:
     """A server's error with its words as they came; a redirection with where it leads."""
     word, _, rest = text.partition(" ")
     kind = _REDIRECTIONS.get(word)
-    return kind(rest) if kind is not None else driver.ResponseError(text)
+    try:
+        return kind(rest) if kind is not None else driver.ResponseError(text)
+    except ValueError:  # it does not say where to
+        return driver.ResponseError(text)
