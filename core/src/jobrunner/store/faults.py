@@ -69,8 +69,11 @@ UNREADABLE = (AssertionError, TypeError, ValueError, LookupError, AttributeError
 """What reading a reply raises where it is of another shape than what was asked for has."""
 
 
-def not_understood(reply: object, what: str) -> StoreCorruptError:
+def not_understood(reply: object, what: str) -> StoreError:
     """What to say of a reply of another shape.
+
+    The shape of a script's is its own, so this one was another command's, or not Redis'. What a plain read brings may be
+    what somebody else wrote.
 
     Args:
         reply: The reply.
@@ -79,14 +82,17 @@ def not_understood(reply: object, what: str) -> StoreCorruptError:
     match reply:
         case None:
             shape = "nothing"
-        case bytes() | str() | int() | float():
-            shape = repr(reply[:60] if isinstance(reply, (bytes, str)) else reply).removeprefix("b")
+        case bytes() | str():
+            shape = repr(reply[:60]).removeprefix("b")
+        case int() | float():
+            shape = f"{reply:.6g}"
         case _:
             shape = f"{len(reply)} parts" if isinstance(reply, list) else type(reply).__name__
-    return StoreCorruptError(
-        f"{what}: the answer of Redis ({shape}) is none to that; a key holds what jobrunner did not write there, or what "
-        "answers at this address is no Redis"
-    )
+    if what in SCRIPT_KEYS:
+        return OutcomeUnknownError(
+            f"{what}: the answer was lost (what came is none to that: {shape}); is it Redis that answers at this address?"
+        )
+    return StoreCorruptError(f"{what}: Redis said {shape}; a key holds what jobrunner did not write there")
 
 
 def is_noscript(error: BaseException) -> bool:
