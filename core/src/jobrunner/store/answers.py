@@ -5,12 +5,14 @@ Pure: nothing here sends, and nothing decides what an answer means for a job.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
 
 import msgspec
 
 from jobrunner.model import State
+
+T = TypeVar("T")
 
 
 class Enqueued(msgspec.Struct, frozen=True):
@@ -130,6 +132,17 @@ def texts(reply: object) -> list[str]:
     """A list of texts."""
     assert isinstance(reply, list)
     return [text(part) for part in reply]
+
+
+def exactly(number: int, read: Callable[[object], list[T]]) -> Callable[[object], list[T]]:
+    """A reading of a list that has one answer for each of so many questions."""
+
+    def read_all(reply: object) -> list[T]:
+        found = read(reply)
+        assert len(found) == number
+        return found
+
+    return read_all
 
 
 def whole(reply: object) -> int:

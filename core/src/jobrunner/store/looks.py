@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from jobrunner.model import State
+from jobrunner.store import answers
 from jobrunner.store.calls import Call, plain
 from jobrunner.store.keys import LISTS, FleetKeys, QueueKeys
 
@@ -103,12 +104,12 @@ def before(keys: QueueKeys, state: State, score: int) -> Call[int]:
 
 def records(keys: QueueKeys, ids: Sequence[str]) -> Call[list[bytes | None]]:
     """The records of some jobs."""
-    return plain(["HMGET", keys["jobs"], *ids], _maybe_bytes)
+    return plain(["HMGET", keys["jobs"], *ids], answers.exactly(len(ids), _maybe_bytes))
 
 
 def field(keys: QueueKeys, part: str, ids: Sequence[str]) -> Call[list[bytes | None]]:
     """One hash's values for some jobs."""
-    return plain(["HMGET", keys[part], *ids], _maybe_bytes)
+    return plain(["HMGET", keys[part], *ids], answers.exactly(len(ids), _maybe_bytes))
 
 
 def ended(keys: QueueKeys, job_id: str) -> list[Call[object]]:
