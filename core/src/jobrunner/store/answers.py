@@ -14,6 +14,9 @@ from jobrunner.model import State
 
 T = TypeVar("T")
 
+AS_IT_WAS = "surrogateescape"
+"""How text is read that may be no UTF-8: written again it is the same bytes."""
+
 
 class Enqueued(msgspec.Struct, frozen=True):
     """What enqueueing said: `ids` were there before (`ok`), or are in conflict; jobs and bytes where the queue is full.
@@ -123,9 +126,14 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 def text(value: object) -> str:
-    """A reply that is text."""
+    """A reply that is text. What somebody else wrote and is no UTF-8 is read so that it can be sent as it was."""
     assert isinstance(value, (bytes, str))
-    return value.decode() if isinstance(value, bytes) else value
+    return value.decode(errors=AS_IT_WAS) if isinstance(value, bytes) else value
+
+
+def readable(name: str) -> str:
+    """A name as people may see it, with what is no UTF-8 as hexadecimal."""
+    return name.encode(errors=AS_IT_WAS).decode(errors="backslashreplace")
 
 
 def texts(reply: object) -> list[str]:
@@ -143,6 +151,15 @@ def exactly(number: int, read: Callable[[object], list[T]]) -> Callable[[object]
         return found
 
     return read_all
+
+
+def counter(kept: bytes | None) -> int:
+    """A count as a hash keeps it: 0 where there is none, or where somebody wrote what is no number."""
+    try:
+        found = int(kept or 0)
+    except ValueError:
+        return 0
+    return found if abs(found) < 1 << 63 else 0
 
 
 def whole(reply: object) -> int:
@@ -181,7 +198,7 @@ def exchanged(reply: object) -> Exchanged:
     assert isinstance(reply, list)
     ids, records, runs, refused, due_ms, now_ms = reply
     jobs = [
-        Reserved(id_.decode(), _kept(record), _kept(run))
+        Reserved(text(id_), _kept(record), _kept(run))
         for id_, record, run in zip(ids, records, runs, strict=True)
     ]
     return Exchanged(jobs, pairs(refused) if refused else {}, whole(due_ms), whole(now_ms))

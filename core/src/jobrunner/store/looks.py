@@ -212,27 +212,24 @@ def _maybe_bytes(reply: object) -> list[bytes | None]:
 def _scored(reply: object) -> list[tuple[str, float]]:
     assert isinstance(reply, list)
     if reply and isinstance(reply[0], (list, tuple)):  # a driver that pairs them itself
-        return [(_text(member), float(score)) for member, score in reply]
-    return [(_text(member), float(score)) for member, score in zip(reply[::2], reply[1::2], strict=True)]
+        return [(answers.text(member), float(score)) for member, score in reply]
+    return [
+        (answers.text(member), float(score)) for member, score in zip(reply[::2], reply[1::2], strict=True)
+    ]
 
 
 def _map(reply: object) -> dict[str, bytes]:
     if isinstance(reply, dict):  # a driver that pairs them itself
-        return {_text(name): value for name, value in reply.items()}
+        return {answers.text(name): value for name, value in reply.items()}
     assert isinstance(reply, list)
     assert all(isinstance(value, bytes) for value in reply[1::2])
-    return {_text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
+    return {answers.text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
 
 
 def _scanned(reply: object) -> list[str]:
     assert isinstance(reply, (list, tuple))
     found = reply[1]
-    return [_text(name) for name in (found if isinstance(found, dict) else found[::2])]
-
-
-def _text(value: object) -> str:
-    assert isinstance(value, (bytes, str))
-    return value.decode() if isinstance(value, bytes) else value
+    return [answers.text(name) for name in (found if isinstance(found, dict) else found[::2])]
 
 
 def _there(names: Sequence[str], reply: object) -> dict[str, bytes]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import hiredis
 import redis.exceptions as driver
 
+from jobrunner.store.answers import AS_IT_WAS
+
 Command = Sequence[object]
 
 CLOSED = "the server closed the connection"
@@ -22,6 +24,13 @@ def pack(command: Command) -> bytes:
         hiredis.HiredisError: A part is neither text, bytes nor a number.
         UnicodeEncodeError: A text cannot be written as UTF-8.
     """
+    try:
+        return _packed(command)
+    except UnicodeEncodeError:  # the name of something that somebody else wrote among our keys
+        return _packed([part.encode(errors=AS_IT_WAS) if isinstance(part, str) else part for part in command])
+
+
+def _packed(command: Command) -> bytes:
     packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # hiredis checks each part itself
     return packed
 
