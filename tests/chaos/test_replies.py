@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from rig.faults import Answer, DelayReply, DropReply, DropRequest, Reset, named
+from rig.faults import Answer, DelayReply, DropReply, DropRequest, Reset, Say, named
 from rig.faults import script as calls_of
 from rig.figures import Counts
 from rig.history import now_ms
@@ -39,6 +39,22 @@ ERRORS = [
     "ERR max number of clients reached",
     "NOAUTH Authentication required.",
 ]
+
+NONSENSE = {
+    "a word": b"+OK\r\n",
+    "a number": b":7\r\n",
+    "nothing": b"$-1\r\n",
+    "a list": b"*2\r\n*1\r\n:1\r\n$1\r\na\r\n",
+    "a list of six": b"*6\r\n*1\r\n$1\r\na\r\n*1\r\n:1\r\n*1\r\n:1\r\n*0\r\n:1\r\n:1\r\n",
+    "no UTF-8": b"*2\r\n$2\r\n\xff\xfe\r\n*0\r\n",
+    "two answers": b"+OK\r\n+OK\r\n",
+    "a push": b">2\r\n+message\r\n+x\r\n",
+    "an array of billions": b"*4294967295\r\n",
+    "nested": b"*1\r\n" * 10_000,
+    "HTTP": b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+    "TLS": b"\x15\x03\x03\x00\x02\x02\x46",
+}
+"""What a server may say that is none, or that answers somebody else -> the bytes."""
 
 
 def is_script(command):
@@ -108,6 +124,32 @@ def test_answer_that_is_an_error_ends_nothing_and_charges_nobody(make_scene, sta
         figures,
         title="Redis refuses a call of each script, and other commands",
         injected=f"an error in the answer's place, each of {len(ERRORS)} words of refusal",
+        faults_ms=[time_ms for rule in rules for time_ms in rule.times_ms],
+        note=STEPS,
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(said, marks=[] if name == "a list" else pytest.mark.chaos, id=name)
+        for name, said in NONSENSE.items()
+    ],
+)
+def test_answer_of_another_shape_ends_nothing_and_charges_nobody(make_scene, start_proxy, said, figures):
+    """A proxy that is out of step, another program at the port: it is asked again, and no loop dies of it."""
+    scene, _ = make_scene(lease=1.0)
+    proxy = start_proxy(scene.url)
+    flow = Flow(scene, proxy.url)
+    rules = [proxy.at(3, Say(said), only=calls_of(SHAS[name])) for name in SCRIPTS]
+    rules += [proxy.at(1, Say(said), only=named(name)) for name in ("BLPOP", "TIME", "HSET")]
+    flow.enqueue(10, singly=True)
+    flow.enqueue_until(*rules)
+    flow.enqueue(5)
+    flow.end(
+        figures,
+        title="What answers a call of each script, and other commands, is no Redis",
+        injected=f"in the answer's place {len(NONSENSE)} kinds of bytes that are none to the command",
         faults_ms=[time_ms for rule in rules for time_ms in rule.times_ms],
         note=STEPS,
     )

@@ -41,7 +41,13 @@ class Answer(msgspec.Struct, frozen=True):
     """As the server would write it, on one line: "LOADING Redis is loading the dataset in memory"."""
 
 
-Fault = DropRequest | DropReply | DelayReply | Reset | BlackHole | Answer
+class Say(msgspec.Struct, frozen=True):
+    """Say these bytes in the reply's place, whatever they are; the server never sees the command."""
+
+    data: bytes
+
+
+Fault = DropRequest | DropReply | DelayReply | Reset | BlackHole | Answer | Say
 
 
 def any_command(_: Command) -> bool:

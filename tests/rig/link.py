@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import assert_never
 
-from rig.faults import Answer, BlackHole, DelayReply, DropReply, DropRequest, Reset, Rule
+from rig.faults import Answer, BlackHole, DelayReply, DropReply, DropRequest, Reset, Rule, Say
 from rig.resp import Command, FrameSplitter, RespError, parse_command
 
 READ_BYTES = 65536
@@ -119,7 +119,7 @@ class Link:
                 self.lost_bytes = True
                 rule.announce()
                 return True
-            case Answer():
+            case Answer() | Say():
                 self._awaited.append(rule)
                 await self._settle_local()
                 return True
@@ -141,6 +141,10 @@ class Link:
                     self._awaited.popleft()
                     rule.announce()
                     await self._reply(b"-" + error.encode() + b"\r\n")
+                case Say(data):
+                    self._awaited.popleft()
+                    rule.announce()
+                    await self._reply(data)
                 case DropRequest() | Reset():
                     rule.announce()
                     self.end(reset=isinstance(rule.fault, Reset))

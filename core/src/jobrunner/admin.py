@@ -22,7 +22,7 @@ from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
 from jobrunner.plugins import Plugins
 from jobrunner.queue import Queue
-from jobrunner.record import Note, decode_record
+from jobrunner.record import UNREADABLE, Note, decode_record
 from jobrunner.showing import job_view
 from jobrunner.store import calls, looks
 from jobrunner.store.calls import MAX_BY_HAND
@@ -65,7 +65,7 @@ class Admin:
         for name, raw in from_store.items():
             try:
                 found[name] = msgspec.json.decode(raw, type=Declaration)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 found[name] = Declaration(name=name)
         for name, queue in self.plugins.queues.items():
             owner = self.plugins.owner(name)
@@ -83,7 +83,7 @@ class Admin:
         for raw in (await self.store.run(looks.hash_of(self.store.fleet.workers))).values():
             try:
                 report = msgspec.json.decode(raw, type=WorkerReport)
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue
             workers.append((report, now_ms - report.seen_ms < ALIVE_MS))
         return sorted(workers, key=lambda one: one[0].id)
@@ -151,7 +151,7 @@ class Admin:
         for line in (found.logs or b"").splitlines():
             try:
                 lines.append(msgspec.json.decode(line, type=dict[str, object]))
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 continue
         held = ""
         if found.is_held:
@@ -222,14 +222,13 @@ class Admin:
 
     async def retry_all(self, queue: str, state: State) -> AsyncIterator[int]:
         """Put all jobs of a state in line again, a step at a time; how many each step moved."""
-        left = (await self.store.run(calls.counts(self.store.keys(queue)))).of(state)
+        left = (await self.store.run(calls.counts(self.store.keys(check_queue(queue))))).of(state)
         while left > 0:
-            entries = await self.store.run(
-                looks.page(self.store.keys(queue), state, start=0, limit=MAX_BY_HAND)
-            )
-            moved = await self._moved(
-                queue, state, [job_id for job_id, _ in entries], forgive=state is not State.DELAYED
-            )
+            page = looks.page(self.store.keys(queue), state, start=0, limit=MAX_BY_HAND)
+            entries = await self.store.run(page)
+            ids = [job_id for job_id, _ in entries]  # as they are: one that nobody could name is moved too
+            forgive = state is not State.DELAYED
+            moved = await self.store.run(calls.retry(self.store.keys(queue), state, ids, forgive=forgive))
             if not moved:
                 return
             left -= len(moved)

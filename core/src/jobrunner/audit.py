@@ -6,15 +6,17 @@ is found says which jobs, so that `repair` can put them right.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from jobrunner.admin import Admin
+from jobrunner.errors import StoreCorruptError
 from jobrunner.model import State
 from jobrunner.record import decode_record
-from jobrunner.store import calls, looks
+from jobrunner.store import answers, calls, looks
 from jobrunner.store.answers import Counts
 from jobrunner.store.keys import LISTS, QueueKeys
 
@@ -26,6 +28,11 @@ FEW = 50
 
 LEFTOVERS = ("attempts", "state", "steps", "progress", "logs")
 """What is kept with a job and goes with it."""
+
+NAME = 100
+"""Characters of a name that a finding shows."""
+
+_HEAD = re.compile(rb'\[[0-9]+,[0-9]+,"([^"]*)",')
 
 Progress = Callable[[str, int, int], None]
 """Told the queue that is looked at, how many jobs of it were, and how many it has."""
@@ -46,6 +53,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
         queue: The queue's name.
         lost: They have a record and are in no list.
         twice: They are in several lists.
+        unreadable: Their record is none.
         empty: They are in a list, or leased, and have no record.
         unleased: They are active and nobody has a lease.
         stray: They are leased and not active.
@@ -60,6 +68,7 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     queue: str
     lost: Sequence[str] = ()
     twice: Sequence[str] = ()
+    unreadable: Sequence[str] = ()
     empty: Sequence[str] = ()
     unleased: Sequence[str] = ()
     stray: Sequence[str] = ()
@@ -96,14 +105,16 @@ async def audit(admin: Admin, queue: str, progress: Progress = lambda *_: None) 
     """
     keys = admin.store.keys(queue)
     before = await _moment(admin, keys)
-    lost, twice, tally = [], [], Counter[str]()
+    lost, twice, unreadable, tally = [], [], list[str](), Counter[str]()
     number, looked_at = before.counts.total, 0
     progress(queue, 0, number)
     async for some in _records(admin, keys):
         for job_id, states in (await _settled(admin, keys, list(some))).items():
             lost += [] if states else [job_id]
             twice += [job_id] if len(states) > 1 else []
-            if len(states) == 1 and (tenant := decode_record(some[job_id]).tenant):
+            if not _is_readable(some[job_id]):
+                unreadable.append(job_id)
+            if len(states) == 1 and (tenant := _tenant(some[job_id])):
                 tally[f"{states[0].value}|{tenant}"] += 1
         looked_at += len(some)
         progress(queue, looked_at, max(number, looked_at))
@@ -120,6 +131,7 @@ async def audit(admin: Admin, queue: str, progress: Progress = lambda *_: None) 
         queue=queue,
         lost=lost,
         twice=twice,
+        unreadable=list(dict.fromkeys(unreadable)),
         empty=list(dict.fromkeys(empty)),
         unleased=[job_id for job_id in unleased if job_id not in {*empty, *twice}],
         stray=[job_id for job_id in stray if job_id not in {*empty, *lost, *twice}],
@@ -143,8 +155,13 @@ def findings(found: Audit) -> Iterator[Finding]:
         ("error", found.stray, "leases are of jobs that are not active"),
         (
             "error",
-            [*found.apart, *[entry.decode("utf-8", "replace").rpartition(" ")[2] for entry in found.held]],
+            [*found.apart, *[answers.text(entry).rpartition(" ")[2] for entry in found.held]],
             "jobs are held for a tenant in one list and not in the other, so they would never run",
+        ),
+        (
+            "error",
+            found.unreadable,
+            "jobs have a record that cannot be read, and fail when their turn comes",
         ),
         ("warning", found.leftovers, "steps, logs or counts are kept of jobs that are gone"),
         (
@@ -159,7 +176,7 @@ def findings(found: Audit) -> Iterator[Finding]:
         yield Finding(level="ok", about=about, text="every job is in its place")
     if found.tally:
         names = list(found.tally)
-        text = f"the counts by tenant are off for {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+        text = f"the counts by tenant are off for {_shown(names)}"
         yield Finding(
             level="warning", about=about, text=f"{text}; `jobrunner doctor --fix` counts them again"
         )
@@ -167,7 +184,14 @@ def findings(found: Audit) -> Iterator[Finding]:
 
 def listed(ids: Sequence[str]) -> str:
     """How many there are, and the first of them."""
-    return f"{len(ids):,} ({', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''})"
+    return f"{len(ids):,} ({_shown(ids)})"
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The first names, as far as they can be read: somebody else may have chosen them."""
+    first = [answers.readable(name[:NAME]) for name in names[:3]]
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in ", ".join(first))
+    return f"{text} ..." if len(names) > 3 else text
 
 
 class _Moment(msgspec.Struct, frozen=True):
@@ -187,7 +211,7 @@ async def _moment(admin: Admin, keys: QueueKeys) -> _Moment:
 async def _records(admin: Admin, keys: QueueKeys) -> AsyncIterator[dict[str, bytes]]:
     """All records, some at a time; one may come twice while the queue changes."""
     async for flat in _walk(admin, "HSCAN", keys["jobs"]):
-        yield {flat[at].decode(): flat[at + 1] for at in range(0, len(flat), 2)}
+        yield {answers.text(flat[at]): flat[at + 1] for at in range(0, len(flat), 2)}
 
 
 async def _walk(admin: Admin, scan: str, key: str, step: int = STEP) -> AsyncIterator[list[bytes]]:
@@ -235,7 +259,7 @@ async def _without_record(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
     for part in (*LISTS.values(), "lease"):
         scan, read = ("HSCAN", "HEXISTS") if part == "lease" else ("ZSCAN", "ZSCORE")
         async for flat in _walk(admin, scan, keys[part]):
-            ids = [job_id.decode() for job_id in flat[::2]]
+            ids = [answers.text(job_id) for job_id in flat[::2]]
             there = await _there(admin, keys["jobs"], ids)
             for job_id in ids:
                 if job_id in there:
@@ -249,7 +273,7 @@ async def _leftovers(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
     """Jobs of which something is kept without a record, and still is when one has looked again."""
     for part in LEFTOVERS:
         async for flat in _walk(admin, "HSCAN", keys[part], FEW):
-            ids = [job_id.decode("utf-8", "replace") for job_id in flat[::2]]
+            ids = [answers.text(job_id) for job_id in flat[::2]]
             odd = (
                 [job_id for job_id in ids if job_id not in await _there(admin, keys["jobs"], ids)]
                 if ids
@@ -265,7 +289,7 @@ async def _one_without_other(admin: Admin, keys: QueueKeys, one: str, other: str
     scan = {"active": "ZSCAN", "lease": "HSCAN"}
     has = {"active": "ZSCORE", "lease": "HEXISTS"}
     async for flat in _walk(admin, scan[one], keys[one]):
-        ids = [job_id.decode("utf-8", "replace") for job_id in flat[::2]]
+        ids = [answers.text(job_id) for job_id in flat[::2]]
         for _ in range(2):
             pairs = [calls.command(has[part], keys[part], job_id) for job_id in ids for part in (one, other)]
             replies = await admin.store.run_many(pairs)
@@ -285,7 +309,7 @@ async def _held_for_nobody(admin: Admin, keys: QueueKeys) -> AsyncIterator[bytes
                 calls.command("ZSCORE", keys["parked"], job_id),
             ]
             there, score = await admin.store.run_many(reads)
-            if there is not None and (not isinstance(score, bytes) or -float(score) != float(place)):
+            if there is not None and (not isinstance(score, bytes) or -float(score) != _order(place)):
                 yield entry
 
 
@@ -298,14 +322,14 @@ async def _held_by_none(admin: Admin, keys: QueueKeys) -> AsyncIterator[str]:
             record = await admin.store.run(calls.command("HGET", keys["jobs"], name))
             if not isinstance(record, bytes):
                 continue
-            entry = b"%s %016.0f %s" % (decode_record(record).tenant.encode(), order, name)
+            entry = b"%s %016.0f %s" % (_tenant(record).encode(errors=answers.AS_IT_WAS), order, name)
             reads = [
                 calls.command("ZSCORE", keys["held"], entry),
                 calls.command("ZSCORE", keys["parked"], name),
             ]
             there, again = await admin.store.run_many(reads)
             if there is None and isinstance(again, bytes) and float(again) == float(score):
-                yield name.decode("utf-8", "replace")
+                yield answers.text(name)
 
 
 async def _without_worker(admin: Admin, keys: QueueKeys) -> AsyncIterator[tuple[str, bytes]]:
@@ -316,7 +340,29 @@ async def _without_worker(admin: Admin, keys: QueueKeys) -> AsyncIterator[tuple[
             if _holder(lease) not in alive:
                 again = await admin.store.run(calls.command("HGET", keys["lease"], name))
                 if again == lease:
-                    yield name.decode("utf-8", "replace"), lease
+                    yield answers.text(name), lease
+
+
+def _order(place: bytes) -> float:
+    """The order in an entry of `held`; one that no job has where it is no number."""
+    try:
+        return float(place)
+    except ValueError:
+        return -1.0
+
+
+def _is_readable(record: bytes) -> bool:
+    try:
+        decode_record(record)
+    except StoreCorruptError:
+        return False
+    return True
+
+
+def _tenant(record: bytes) -> str:
+    """The tenant that the scripts count a job under: they look at a record's first fields, and at no more of it."""
+    head = _HEAD.match(record)
+    return answers.text(head[1]) if head else ""
 
 
 def _holder(lease: bytes) -> str:
@@ -338,4 +384,7 @@ def _listed(reply: object) -> list[object]:
 
 def _numbers(reply: object) -> dict[str, int]:
     assert isinstance(reply, list)
-    return {name.decode(): int(count) for name, count in zip(reply[::2], reply[1::2], strict=True)}
+    return {
+        answers.text(name): answers.counter(count)
+        for name, count in zip(reply[::2], reply[1::2], strict=True)
+    }

@@ -14,8 +14,9 @@ import msgspec
 
 from jobrunner.model import State
 from jobrunner.names import check_queue
-from jobrunner.showing import told_error
+from jobrunner.showing import moment_ms, told_error
 from jobrunner.store import calls, looks
+from jobrunner.store.answers import readable
 from jobrunner.store.calls import MAX_HEADS
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner.store.store import Store
@@ -125,8 +126,8 @@ class CauseBook:
                     error_type=error_type,
                     message=message,
                     jobs=count,
-                    latest_at=int(score),
-                    example=job_id,
+                    latest_at=moment_ms(score),
+                    example=readable(job_id),
                 )
             )
         return causes

@@ -14,10 +14,11 @@ import msgspec
 
 from jobrunner.admin import Admin
 from jobrunner.audit import Finding, Progress, audit, findings
-from jobrunner.errors import StoreError
+from jobrunner.errors import StoreCorruptError, StoreError
 from jobrunner.repair import repair
 from jobrunner.store import calls, server
 from jobrunner.store.server import Server
+from jobrunner.views import QueueStats
 
 SLOW_MS = 10.0
 """Milliseconds to the store and back from which it counts as slow: more than most networks need within a site."""
@@ -46,8 +47,10 @@ async def examine(
             yield msgspec.structs.replace(finding, about=where)
     async for finding in _workers(admin):
         yield finding
-    for stats in await admin.stats():
-        if (stats.waiting or stats.delayed) and not stats.workers:
+    for stats in await _numbers(admin):
+        if isinstance(stats, Finding):
+            yield stats
+        elif (stats.waiting or stats.delayed) and not stats.workers:
             yield Finding(
                 level="warning",
                 about=f"queue {stats.name}",
@@ -62,6 +65,21 @@ async def examine(
                 yield finding
         except StoreError as error:
             yield Finding(level="error", about=f"queue {name}", text=str(error))
+
+
+async def _numbers(admin: Admin) -> list[QueueStats | Finding]:
+    """Every queue's numbers, or why they cannot be had: one that is broken keeps nobody from the others."""
+    try:
+        return list(await admin.stats())
+    except StoreCorruptError:
+        pass
+    found: list[QueueStats | Finding] = []
+    for name in await admin.declarations():
+        try:
+            found += await admin.stats([name])
+        except StoreCorruptError as error:
+            found.append(Finding(level="error", about=f"queue {name}", text=str(error)))
+    return found
 
 
 async def _reached(admin: Admin) -> tuple[list[Server], float]:

@@ -15,6 +15,7 @@ from jobrunner.model import BUCKETS_MS, State
 from jobrunner.showing import queue_stats
 from jobrunner.store import calls, looks
 from jobrunner.store.answers import Counts as StateCounts
+from jobrunner.store.answers import counter
 from jobrunner.store.calls import Call
 from jobrunner.store.store import Store
 from jobrunner.views import Minute, QueueStats
@@ -163,7 +164,7 @@ class Gauges:
         told = [
             TenantCounts(
                 tenant=tenant,
-                jobs={state.value: int(counts.get(f"{state.value}|{tenant}", 0)) for state in State},
+                jobs={state.value: counter(counts.get(f"{state.value}|{tenant}")) for state in State},
             )
             for tenant in names
         ]
@@ -215,16 +216,16 @@ class Gauges:
 def _tallied(tally: Mapping[str, bytes], *, paused: bool) -> StateCounts:
     sums = dict.fromkeys((state.value for state in State), 0)
     for field, count in tally.items():
-        sums[field.partition("|")[0]] += int(count)
+        sums[field.partition("|")[0]] += counter(count)
     return StateCounts(**sums, paused=paused, oldest_ms=-1)
 
 
 def _totals(found: Mapping[str, bytes]) -> Totals:
     def numbers(kind: str) -> dict[str, int]:
-        return {bound: int(found.get(f"{kind}:{bound}", 0)) for bound in _BOUNDS}
+        return {bound: counter(found.get(f"{kind}:{bound}")) for bound in _BOUNDS}
 
     return Totals(
-        counters={name: int(found.get(name, 0)) for name in COUNTERS},
+        counters={name: counter(found.get(name)) for name in COUNTERS},
         duration=numbers("duration"),
         wait=numbers("wait"),
     )

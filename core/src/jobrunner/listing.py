@@ -14,7 +14,7 @@ from jobrunner.model import State
 from jobrunner.names import check_job_id, check_queue
 from jobrunner.showing import job_summary
 from jobrunner.store import calls, looks
-from jobrunner.store.answers import Head
+from jobrunner.store.answers import Head, readable
 from jobrunner.store.calls import MAX_HEADS
 from jobrunner.store.looks import MAX_PAGE
 from jobrunner.store.store import Store
@@ -180,7 +180,7 @@ def _parts(ids: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _cursor(job_id: str, score: float) -> str:
-    return f"{score:.0f}:{job_id}"
+    return f"{score:.0f}:{readable(job_id)}"
 
 
 def _summary(job_id: str, state: State, score: float, head: Head) -> JobSummary:

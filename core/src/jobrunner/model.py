@@ -12,6 +12,10 @@ from typing import Self
 import msgspec
 
 MIB = 1 << 20
+
+LAST_MS = 253_402_300_799_000
+"""The last moment that a calendar of four figures has, in ms since 1970."""
+
 DAY_S = 86_400.0
 
 MAX_PRIORITY = 100

@@ -17,6 +17,7 @@ from jobrunner.errors import PayloadError, UnknownQueueError
 from jobrunner.names import check_queue
 from jobrunner.plugins import Plugins
 from jobrunner.queue import Queue
+from jobrunner.record import UNREADABLE
 
 KNOWN_S = 60.0
 """Seconds for which a declaration from the store is believed."""
@@ -85,7 +86,7 @@ class QueueBook:
             )
         try:
             about = msgspec.json.decode(declared, type=Declaration)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise UnknownQueueError(
                 f"what workers declared of the queue {queue!r} cannot be read; is a worker older?"
             ) from None

@@ -7,22 +7,24 @@ JSON that the scripts never decode: they only put the server's time in front and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Annotated
 
 import msgspec
 
 from jobrunner.errors import StoreCorruptError
+from jobrunner.model import LAST_MS
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the decoder raises for bytes that are no JSON, no UTF-8, or nested deeper than it goes."""
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A job as it was enqueued. Fields at the end that are empty are left out; unknown ones are kept unread."""
 
-    at_ms: int
-    priority: int
+    at_ms: Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
+    priority: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
     tenant: str
-    version: int
+    version: Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
     payload: msgspec.Raw
     headers: dict[str, str] | None = None
     fingerprint: str = ""
@@ -109,7 +111,7 @@ def decode_record(raw: bytes) -> Record:
     """
     try:
         return _record.decode(raw)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise StoreCorruptError(
             f"a stored job cannot be read ({error}); it was not written by jobrunner"
         ) from error
@@ -161,7 +163,7 @@ def decode_journal(raw: bytes | None) -> list[Dated]:
         at, _, entry = line.partition(b" ")
         try:
             lines.append(Dated(int(at), _entry.decode(entry)))
-        except (ValueError, *_UNREADABLE):
+        except (ValueError, *UNREADABLE):
             continue
     return lines
 

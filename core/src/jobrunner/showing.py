@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from jobrunner.errors import MissingKeyError, PayloadError
+from jobrunner.errors import MissingKeyError, PayloadError, StoreCorruptError
 from jobrunner.fleet import WorkerReport
 from jobrunner.masking import MASK, masked
-from jobrunner.model import State
+from jobrunner.model import LAST_MS, State
 from jobrunner.queue import Queue
 from jobrunner.record import (
+    UNREADABLE,
     AttemptError,
     Counts,
     Crash,
@@ -28,8 +29,17 @@ from jobrunner.record import (
 )
 from jobrunner.sealing import Keyring
 from jobrunner.store.answers import Counts as StateCounts
+from jobrunner.store.answers import counter, readable
 from jobrunner.store.looks import Found
 from jobrunner.views import Happening, JobSummary, JobView, QueueStats, WorkerView
+
+NO_RECORD = b'[0,0,"",0,null]'
+"""What is shown of a job whose record is gone."""
+
+
+def moment_ms(stored: float | str) -> int:
+    """A time as it is stored, in ms since 1970; one that nobody can live to see is the last there is."""
+    return int(max(-LAST_MS, min(float(stored), LAST_MS)))
 
 
 def job_view(
@@ -45,7 +55,7 @@ def job_view(
     """A job as it may be seen; `reveal` as in `masked_payload`, `held` says why its tenant's jobs are."""
     record, sealed = _opened(found, queue_name, job_id, keyring)
     counts = decode_counts(found.attempts)
-    score = int(next(iter(found.scores.values()), 0))
+    score = moment_ms(next(iter(found.scores.values()), 0))
     state = found.state
     under_way = _under_way(state)
     lease = (found.lease or b"").decode("utf-8", "replace")
@@ -66,7 +76,7 @@ def job_view(
         enqueued_at=record.at_ms,
         due_at=score if state is State.DELAYED else None,
         ended_at=score if state and state.ended else None,
-        started_at=int(holder[3]) if len(holder) > 3 and holder[3].isdecimal() else None,
+        started_at=moment_ms(holder[3]) if len(holder) > 3 and holder[3].isdecimal() else None,
         lease_until=score if state is State.ACTIVE else None,
         worker=holder[2] if len(holder) > 2 else "",
         cancel_reason=reason,
@@ -93,8 +103,11 @@ def job_summary(
     held: str = "",
 ) -> JobSummary:
     """A job as a list has it; `held` says why its tenant's jobs are."""
-    record = decode_record(raw or b'[0,0,"",0,null]')
-    counts: Counts = decode_counts(runs)
+    broken, job_id = "" if raw else "its record is gone, or cannot be read", readable(job_id)
+    try:
+        record, counts = decode_record(raw or NO_RECORD), decode_counts(runs)
+    except StoreCorruptError as problem:  # the others on its page are to be seen all the same
+        record, counts, broken = decode_record(NO_RECORD), Counts(), str(problem)
     entries = [d.entry for d in decode_journal(journal)]
     error = next(
         (_one_line(entry) for entry in reversed(entries) if isinstance(entry, (AttemptError, Crash))), ""
@@ -106,8 +119,8 @@ def job_summary(
         priority=record.priority,
         attempt=counts.errors + _under_way(state),
         enqueued_at=record.at_ms,
-        score_at=None if state is State.WAITING or score < 0 else int(score),
-        last_error=error,
+        score_at=None if state is State.WAITING or score < 0 else moment_ms(score),
+        last_error=broken or error,
         reason=held or (_parked_for(entries) if state is State.PARKED else ""),
         cursor=f"{score:.0f}:{job_id}",
     )
@@ -125,7 +138,7 @@ def _under_way(state: State | None) -> int:
 
 def _opened(found: Found, queue: str, job_id: str, keyring: Keyring) -> tuple[Record, str]:
     """A job's record with its payload in clear, or why it cannot be opened here."""
-    record = decode_record(found.record or b'[0,0,"",0,null]')
+    record = decode_record(found.record or NO_RECORD)
     try:
         return keyring.opened(record, queue, job_id), ""
     except MissingKeyError as error:
@@ -186,8 +199,10 @@ def queue_stats(
         delayed=counts.delayed,
         cancelled=counts.cancelled,
         parked=counts.parked,
-        completed_total=None if totals is None else int(totals.get("completed", 0)),
-        failed_total=None if totals is None else int(totals.get("failed", 0)) + int(totals.get("buried", 0)),
+        completed_total=None if totals is None else counter(totals.get("completed")),
+        failed_total=None
+        if totals is None
+        else counter(totals.get("failed")) + counter(totals.get("buried")),
         oldest_waiting_ms=None if totals is None else counts.oldest_ms,
         paused=counts.paused,
         workers=workers,
@@ -243,7 +258,7 @@ def _progress(raw: bytes | None) -> tuple[float | None, str]:
     _, _, told = (raw or b"").partition(b" ")
     try:
         fraction, message = msgspec.json.decode(told, type=tuple[float, str])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None, ""
     return fraction, message
 
@@ -253,7 +268,7 @@ def _steps(raw: bytes | None) -> dict[str, object]:
     for line in (raw or b"").splitlines():
         try:
             name, value = msgspec.json.decode(line, type=tuple[str, object])
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             continue
         steps.setdefault(name, value)
     return steps

@@ -1,8 +1,11 @@
 """Wrong use: one line that says what to do, and the right exit status."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -298,3 +301,25 @@ def test_file_of_variables_that_is_not_there_is_told_once(desk):
     """The path stands in the line once."""
     done = desk.run("--env-file", "nowhere.env", "stats")
     assert done.error == "--env-file: nowhere.env: No such file or directory"
+
+
+@pytest.mark.parametrize("said", [b"+OK\r\n", b"$-1\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"*0\r\n"])
+def test_worker_at_a_port_that_is_no_redis_says_so_and_ends(desk, said):
+    """Else it would wait for jobs for ever, of a server that has none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        pool.submit(answer_all, listener, said)
+        ran = desk.run("run", "--burst", REDIS_URL=url)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert ran.status == 3
+    assert ran.error.startswith("INFO: ")
+
+
+def answer_all(listener, said):
+    """Say one thing to whatever is asked, until the listener is closed."""
+    with contextlib.suppress(OSError):
+        while True:
+            peer, _ = listener.accept()
+            with peer, contextlib.suppress(OSError):
+                while peer.recv(65536):
+                    peer.sendall(said)

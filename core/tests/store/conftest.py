@@ -1,5 +1,11 @@
 """A queue as the tests see it: the real scripts on a real server, with a clock that only the test moves."""
 
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+
 import msgspec
 import pytest
 from rig.backends import BACKENDS
@@ -12,7 +18,7 @@ from jobrunner.record import decode_counts, decode_journal, encode_record
 from jobrunner.store import calls
 from jobrunner.store.address import parse_url
 from jobrunner.store.calls import Exchange, NewJob, NoteLine, Settlement
-from jobrunner.store.connect import open_sync_store
+from jobrunner.store.connect import open_store, open_sync_store
 from jobrunner.store.keys import LISTS, PERMANENT
 from jobrunner.store.store import SyncStore
 from jobrunner.store.sync_link import SyncClientLink
@@ -248,3 +254,91 @@ WAITING, DELAYED, ACTIVE, COMPLETED, FAILED, CANCELLED, PARKED = [
         State.PARKED,
     )
 ]
+
+
+class Talker:
+    """Answers each read with the next of its lines, whole or in parts; None closes, and so does the end of the list.
+
+    A part that can be called is called. Between parts it rests for `pause` seconds.
+    """
+
+    def __init__(self, *answers, pause=0.0):
+        self.answers = list(answers)
+        self._pause = pause
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = self._listener.accept()
+                self.connections += 1
+                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with peer:
+                    self._serve(peer)
+
+    def _serve(self, peer):
+        with contextlib.suppress(OSError):
+            while peer.recv(65536):
+                answer = self.answers.pop(0) if self.answers else None
+                if answer is None:
+                    return
+                for part in answer if isinstance(answer, list) else [answer]:
+                    if callable(part):
+                        part()
+                    else:
+                        peer.sendall(part)
+                    time.sleep(self._pause)
+
+    def stop(self):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+
+@pytest.fixture
+def serve():
+    """Starts servers that say what they are told to say."""
+    servers = []
+
+    def start(*answers, pause=0.0):
+        servers.append(Talker(*answers, pause=pause))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+KINDS_OF_STORE = pytest.mark.parametrize("kind", ["async", "blocking"])
+
+
+async def asked(kind, url, questions, *, timeout, between=lambda: None):
+    """What each of some calls brings, by an async or a blocking store: an answer, or the error."""
+    found = []
+    if kind == "async":
+        store = open_store(parse_url(url))
+        for question in questions:
+            try:
+                found.append(await store.run(question, timeout))
+            except Exception as error:
+                found.append(error)
+            await asyncio.to_thread(between)
+        await store.close()
+        return found
+
+    def block():
+        store = open_sync_store(parse_url(url), timeout=timeout)
+        for question in questions:
+            try:
+                found.append(store.run(question))
+            except Exception as error:
+                found.append(error)
+            between()
+        store.close()
+
+    await asyncio.to_thread(block)
+    return found

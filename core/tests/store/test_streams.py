@@ -1,9 +1,6 @@
 """Connections as they are used: what a server sends is a reply, too much, nothing, or nonsense."""
 
 import asyncio
-import contextlib
-import socket
-import threading
 
 import pytest
 from redis.exceptions import AskError, MovedError, ResponseError
@@ -11,90 +8,21 @@ from redis.exceptions import AskError, MovedError, ResponseError
 from jobrunner.errors import OutcomeUnknownError, StoreError
 from jobrunner.store import calls
 from jobrunner.store.address import parse_url
-from jobrunner.store.connect import open_store, open_sync_store
+from jobrunner.store.connect import open_store
 from jobrunner.store.wire import pack, pack_many, reader
+
+from .conftest import KINDS_OF_STORE
+from .conftest import asked as asked_for
 
 PING = calls.command("PING")
 
 
-class Server:
-    """Answers each read with the next of its lines; None closes, and so does the end of the list."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                peer, _ = self._listener.accept()
-                self.connections += 1
-                with peer:
-                    self._serve(peer)
-
-    def _serve(self, peer):
-        with contextlib.suppress(OSError):
-            while peer.recv(65536):
-                answer = self.answers.pop(0) if self.answers else None
-                if answer is None:
-                    return
-                for part in answer if isinstance(answer, list) else [answer]:
-                    peer.sendall(part)
-
-    def stop(self):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join(10)
-
-
-@pytest.fixture
-def serve():
-    """Starts such servers."""
-    servers = []
-
-    def start(*answers):
-        servers.append(Server(*answers))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
 async def asked(kind, url, timeout=0.3, times=1):
     """What each of some PINGs brings, by an async or a blocking store: an answer, or the error."""
-    found = []
-    if kind == "async":
-        store = open_store(parse_url(url))
-        for _ in range(times):
-            try:
-                found.append(await store.run(PING, timeout))
-            except StoreError as error:
-                found.append(error)
-        await store.close()
-        return found
-
-    def block():
-        store = open_sync_store(parse_url(url), timeout=timeout)
-        for _ in range(times):
-            try:
-                found.append(store.run(PING))
-            except StoreError as error:
-                found.append(error)
-        store.close()
-
-    await asyncio.to_thread(block)
-    return found
+    return await asked_for(kind, url, [PING] * times, timeout=timeout)
 
 
-KINDS = pytest.mark.parametrize("kind", ["async", "blocking"])
-
-
-@KINDS
+@KINDS_OF_STORE
 async def test_reply_that_comes_in_pieces_is_one_reply(serve, kind):
     """Networks cut where they like."""
     server = serve([b"$1", b"0\r\n01234", b"56789\r", b"\n"], b"+PONG\r\n")
@@ -102,7 +30,7 @@ async def test_reply_that_comes_in_pieces_is_one_reply(serve, kind):
     assert server.connections == 1
 
 
-@KINDS
+@KINDS_OF_STORE
 async def test_reply_that_does_not_come_is_unknown_and_its_connection_is_left(serve, kind):
     """A late reply must find nobody who could take it for his own."""
     server = serve(b"", b"+PONG\r\n")
@@ -112,7 +40,7 @@ async def test_reply_that_does_not_come_is_unknown_and_its_connection_is_left(se
     assert server.connections == 2
 
 
-@KINDS
+@KINDS_OF_STORE
 async def test_bytes_that_are_no_reply_end_the_connection(serve, kind):
     """Whatever answers there is no Redis, or the stream is out of step."""
     server = serve(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"+PONG\r\n")
@@ -122,7 +50,7 @@ async def test_bytes_that_are_no_reply_end_the_connection(serve, kind):
     assert server.connections == 2
 
 
-@KINDS
+@KINDS_OF_STORE
 async def test_more_replies_than_requests_end_the_connection(serve, kind):
     """The second one would be the answer to what is asked next."""
     server = serve(b"+ONE\r\n+TWO\r\n", b"+PONG\r\n")
@@ -131,7 +59,7 @@ async def test_more_replies_than_requests_end_the_connection(serve, kind):
     assert found == b"PONG"
 
 
-@KINDS
+@KINDS_OF_STORE
 async def test_server_that_closes_in_the_middle_of_a_reply_is_said_to_have(serve, kind):
     """Half an answer is none."""
     server = serve([b"$10\r\n01234"], None)
@@ -139,7 +67,7 @@ async def test_server_that_closes_in_the_middle_of_a_reply_is_said_to_have(serve
     assert isinstance(lost, OutcomeUnknownError)
 
 
-@KINDS
+@KINDS_OF_STORE
 async def test_error_that_is_no_utf8_is_an_error_all_the_same(serve, kind):
     """What Redis says may quote what somebody else wrote."""
     server = serve(b"-ERR \xff\xfe broken\r\n", b"+PONG\r\n")

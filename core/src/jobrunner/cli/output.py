@@ -119,7 +119,11 @@ def when(ms: int | None) -> str:
     """A time of the store in this machine's zone, to the second."""
     if not ms:
         return ""
-    return datetime.fromtimestamp(ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        moment = datetime.fromtimestamp(ms / 1000, UTC).astimezone()
+    except (OverflowError, ValueError, OSError):  # it was not the store that wrote it
+        return f"{ms / 1000:.6g} s"
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def printable(text: str) -> str:

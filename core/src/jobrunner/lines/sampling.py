@@ -29,7 +29,7 @@ class Sampling:
 
     def holds(self, job_id: str) -> bool:
         """Whether a job is in it."""
-        return zlib.crc32(job_id.encode()) < self._below
+        return zlib.crc32(job_id.encode("utf-8", "backslashreplace")) < self._below
 
     def of_event(self, event: Event) -> float:
         """The share that an event's line stands for: 1 for what is always written, 0 for what is not written."""

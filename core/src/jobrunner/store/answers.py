@@ -5,12 +5,17 @@ Pure: nothing here sends, and nothing decides what an answer means for a job.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
 
 import msgspec
 
 from jobrunner.model import State
+
+T = TypeVar("T")
+
+AS_IT_WAS = "surrogateescape"
+"""How text is read that may be no UTF-8: written again it is the same bytes."""
 
 
 class Enqueued(msgspec.Struct, frozen=True):
@@ -121,14 +126,40 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 def text(value: object) -> str:
-    """A reply that is text."""
-    return value.decode() if isinstance(value, bytes) else str(value)
+    """A reply that is text. What somebody else wrote and is no UTF-8 is read so that it can be sent as it was."""
+    assert isinstance(value, (bytes, str))
+    return value.decode(errors=AS_IT_WAS) if isinstance(value, bytes) else value
+
+
+def readable(name: str) -> str:
+    """A name as people may see it, with what is no UTF-8 as hexadecimal."""
+    return name.encode(errors=AS_IT_WAS).decode(errors="backslashreplace")
 
 
 def texts(reply: object) -> list[str]:
     """A list of texts."""
     assert isinstance(reply, list)
     return [text(part) for part in reply]
+
+
+def exactly(number: int, read: Callable[[object], list[T]]) -> Callable[[object], list[T]]:
+    """A reading of a list that has one answer for each of so many questions."""
+
+    def read_all(reply: object) -> list[T]:
+        found = read(reply)
+        assert len(found) == number
+        return found
+
+    return read_all
+
+
+def counter(kept: bytes | None) -> int:
+    """A count as a hash keeps it: 0 where there is none, or where somebody wrote what is no number."""
+    try:
+        found = int(kept or 0)
+    except ValueError:
+        return 0
+    return found if abs(found) < 1 << 63 else 0
 
 
 def whole(reply: object) -> int:
@@ -166,8 +197,17 @@ def exchanged(reply: object) -> Exchanged:
     """Read the answer of `exchange`."""
     assert isinstance(reply, list)
     ids, records, runs, refused, due_ms, now_ms = reply
-    jobs = [Reserved(id_.decode(), record, run) for id_, record, run in zip(ids, records, runs, strict=True)]
+    jobs = [
+        Reserved(text(id_), _kept(record), _kept(run))
+        for id_, record, run in zip(ids, records, runs, strict=True)
+    ]
     return Exchanged(jobs, pairs(refused) if refused else {}, whole(due_ms), whole(now_ms))
+
+
+def _kept(value: object) -> bytes | None:
+    """A value of a hash, None where it has none."""
+    assert value is None or isinstance(value, bytes)
+    return value
 
 
 def extended(reply: object) -> Extended:

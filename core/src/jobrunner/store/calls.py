@@ -168,7 +168,7 @@ def note(keys: QueueKeys, notes: Iterable[NoteLine], *, max_steps: int, max_logs
 
 def cancel(keys: QueueKeys, ids: Sequence[str], *, reason: str, entry: bytes) -> Call[list[str]]:
     """Stop up to `MAX_BY_HAND` jobs; a verdict each: `cancelled`, `requested`, `ended` or `missing`."""
-    return _call("cancel", keys, [reason, entry, *ids], answers.texts)
+    return _call("cancel", keys, [reason, entry, *ids], answers.exactly(len(ids), answers.texts))
 
 
 def retry(keys: QueueKeys, state: State, ids: Sequence[str], *, forgive: bool) -> Call[list[str]]:
@@ -251,12 +251,12 @@ def turn(
 
 def heads(keys: QueueKeys, ids: Sequence[str]) -> Call[list[Head]]:
     """What a list shows of up to `MAX_HEADS` jobs, one each."""
-    return _call("heads", keys, list(ids), answers.heads)
+    return _call("heads", keys, list(ids), answers.exactly(len(ids), answers.heads))
 
 
 def causes(keys: QueueKeys, ids: Sequence[str]) -> Call[list[tuple[str, str]]]:
     """Tenant and cause of up to `MAX_HEADS` jobs, one each; a cause is a fingerprint, `crash`, or empty for none."""
-    return _call("causes", keys, list(ids), answers.causes)
+    return _call("causes", keys, list(ids), answers.exactly(len(ids), answers.causes))
 
 
 def plain(command: Sequence[object], parse: Callable[[object], T]) -> Call[T]:

@@ -65,6 +65,36 @@ _FORBIDDEN = re.compile(r"^(?:ERR )?ACL failure in script|[Uu]ser executing the 
 _LINE = re.compile(r"user_script: ?(\d+)")
 
 
+UNREADABLE = (AssertionError, TypeError, ValueError, LookupError, AttributeError, OverflowError)
+"""What reading a reply raises where it is of another shape than what was asked for has."""
+
+
+def not_understood(reply: object, what: str) -> StoreError:
+    """What to say of a reply of another shape.
+
+    The shape of a script's is its own, so this one was another command's, or not Redis'. What a plain read brings may be
+    what somebody else wrote.
+
+    Args:
+        reply: The reply.
+        what: The script's or command's name.
+    """
+    match reply:
+        case None:
+            shape = "nothing"
+        case bytes() | str():
+            shape = repr(reply[:60]).removeprefix("b")
+        case int() | float():
+            shape = f"{reply:.6g}"
+        case _:
+            shape = f"{len(reply)} parts" if isinstance(reply, list) else type(reply).__name__
+    if what in SCRIPT_KEYS:
+        return OutcomeUnknownError(
+            f"{what}: the answer was lost (what came is none to that: {shape}); is it Redis that answers at this address?"
+        )
+    return StoreCorruptError(f"{what}: Redis said {shape}; a key holds what jobrunner did not write there")
+
+
 def is_noscript(error: BaseException) -> bool:
     """Whether the server does not know the script: send its text."""
     return isinstance(error, driver.NoScriptError) or "NOSCRIPT" in _words(str(error))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from jobrunner.model import State
+from jobrunner.store import answers
 from jobrunner.store.calls import Call, plain
 from jobrunner.store.keys import LISTS, FleetKeys, QueueKeys
 
@@ -103,12 +104,12 @@ def before(keys: QueueKeys, state: State, score: int) -> Call[int]:
 
 def records(keys: QueueKeys, ids: Sequence[str]) -> Call[list[bytes | None]]:
     """The records of some jobs."""
-    return plain(["HMGET", keys["jobs"], *ids], _maybe_bytes)
+    return plain(["HMGET", keys["jobs"], *ids], answers.exactly(len(ids), _maybe_bytes))
 
 
 def field(keys: QueueKeys, part: str, ids: Sequence[str]) -> Call[list[bytes | None]]:
     """One hash's values for some jobs."""
-    return plain(["HMGET", keys[part], *ids], _maybe_bytes)
+    return plain(["HMGET", keys[part], *ids], answers.exactly(len(ids), _maybe_bytes))
 
 
 def ended(keys: QueueKeys, job_id: str) -> list[Call[object]]:
@@ -204,31 +205,31 @@ def _maybe_score(reply: object) -> float | None:
 
 def _maybe_bytes(reply: object) -> list[bytes | None]:
     assert isinstance(reply, list)
+    assert all(part is None or isinstance(part, bytes) for part in reply)
     return reply
 
 
 def _scored(reply: object) -> list[tuple[str, float]]:
     assert isinstance(reply, list)
     if reply and isinstance(reply[0], (list, tuple)):  # a driver that pairs them itself
-        return [(_text(member), float(score)) for member, score in reply]
-    return [(_text(member), float(score)) for member, score in zip(reply[::2], reply[1::2], strict=True)]
+        return [(answers.text(member), float(score)) for member, score in reply]
+    return [
+        (answers.text(member), float(score)) for member, score in zip(reply[::2], reply[1::2], strict=True)
+    ]
 
 
 def _map(reply: object) -> dict[str, bytes]:
-    if isinstance(reply, dict):
-        return {_text(name): value for name, value in reply.items()}
+    if isinstance(reply, dict):  # a driver that pairs them itself
+        return {answers.text(name): value for name, value in reply.items()}
     assert isinstance(reply, list)
-    return {_text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
+    assert all(isinstance(value, bytes) for value in reply[1::2])
+    return {answers.text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
 
 
 def _scanned(reply: object) -> list[str]:
     assert isinstance(reply, (list, tuple))
     found = reply[1]
-    return [_text(name) for name in (found if isinstance(found, dict) else found[::2])]
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return [answers.text(name) for name in (found if isinstance(found, dict) else found[::2])]
 
 
 def _there(names: Sequence[str], reply: object) -> dict[str, bytes]:

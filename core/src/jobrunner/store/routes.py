@@ -14,7 +14,7 @@ import redis.exceptions as driver
 from redis.crc import key_slot
 
 from jobrunner.errors import StoreError, StoreRefusedError, StoreUnavailableError
-from jobrunner.store.faults import translate
+from jobrunner.store.faults import UNREADABLE, translate
 from jobrunner.store.wire import Command
 
 Node = tuple[str, int]
@@ -28,6 +28,9 @@ AVOID_S = 10.0
 
 LOOK_S = 6.0
 """Seconds after which no further node is asked for the slots: the caller has a deadline too."""
+
+SLOTS = 16_384
+"""The slots of a cluster; whoever names another one is not believed."""
 
 _KEYLESS = frozenset({"PING", "TIME", "INFO", "CLIENT", "CLUSTER", "ROLE", "WAIT"})
 
@@ -99,9 +102,15 @@ class Routes:
             StoreUnavailableError: It owns no slot, or knows of none.
         """
         owners: dict[int, Node] = {}
-        for first, last, primary, *_ in reply if isinstance(reply, list) else ():
-            node = (_text(primary[0]) or asked[0], int(primary[1]))
-            owners.update(dict.fromkeys(range(int(first), int(last) + 1), node))
+        try:
+            for first, last, primary, *_ in reply if isinstance(reply, list) else ():
+                node = (_text(primary[0]) or asked[0], int(primary[1]))
+                slots = range(max(0, int(first)), min(SLOTS, int(last) + 1))
+                owners.update(dict.fromkeys(slots, node))
+        except UNREADABLE as error:
+            raise StoreUnavailableError(
+                f"{asked[0]}:{asked[1]} does not tell who owns the cluster's slots; what answers there may be no node of one"
+            ) from error
         if not owners:
             raise StoreUnavailableError(
                 f"{asked[0]}:{asked[1]} is a node of a cluster in which no slot is served"

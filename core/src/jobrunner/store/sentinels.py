@@ -13,7 +13,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.connection import AbstractConnection as SyncAbstractConnection
 
 from jobrunner.errors import StoreError, StoreRefusedError, StoreUnavailableError
-from jobrunner.store.faults import translate
+from jobrunner.store.faults import UNREADABLE, translate
 from jobrunner.store.wire import pack
 
 Node = tuple[str, int]
@@ -85,10 +85,13 @@ class Sentinels:
     def _answered(self, reply: object, node: Node) -> Node | None:
         if not isinstance(reply, list) or len(reply) != 2:
             return None
+        try:
+            host, port = reply[0].decode(), int(reply[1])
+        except UNREADABLE:  # it is no Sentinel; another one may be
+            return None
         self._nodes.remove(node)
         self._nodes.insert(0, node)  # one that is down costs its timeout only once
-        host, port = reply
-        return host.decode(), int(port)
+        return host, port
 
     def _nobody(self, last: StoreError | None) -> StoreError:
         if last is None:

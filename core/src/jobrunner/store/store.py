@@ -14,7 +14,7 @@ import redis.exceptions as driver
 
 from jobrunner.errors import StoreError, StoreUnavailableError
 from jobrunner.store.calls import Call
-from jobrunner.store.faults import is_noscript, translate
+from jobrunner.store.faults import UNREADABLE, is_noscript, not_understood, translate
 from jobrunner.store.keys import FleetKeys, QueueKeys
 from jobrunner.store.link import TIMEOUT_S, Link
 from jobrunner.store.scripts import SERVER_CLOCK, script
@@ -92,7 +92,7 @@ class Store(_Base):
                 reply = await self.link.send(self._in_full(call), timeout)
         except driver.ResponseError as error:
             raise await self._answered(error, call) from error
-        return call.parse(reply)
+        return await self._read(call, reply)
 
     async def run_replicated(self, call: Call[T], mark: Call[object]) -> tuple[T, int]:
         """Run a call, and wait until a replica has what it wrote, or what was written when it was made before.
@@ -118,7 +118,7 @@ class Store(_Base):
                 raise await self._answered(answer, call) from answer
         if isinstance(marked, driver.ResponseError) or not isinstance(copies, int):
             copies = 0
-        return call.parse(reply), copies
+        return await self._read(call, reply), copies
 
     async def run_many(self, calls: Sequence[Call[T]]) -> list[T]:
         """Run calls together, in one round trip; scripts that the server has forgotten take a second one.
@@ -136,7 +136,7 @@ class Store(_Base):
         for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, driver.ResponseError):
                 raise await self._answered(reply, call) from reply
-            answers.append(call.parse(reply))
+            answers.append(await self._read(call, reply))
         return answers
 
     async def run_everywhere(self, call: Call[T]) -> list[T]:
@@ -149,7 +149,7 @@ class Store(_Base):
             replies = await self.link.send_everywhere(self._command(call))
         except driver.ResponseError as error:
             raise await self._answered(error, call) from error
-        return [call.parse(reply) for reply in replies]
+        return [await self._read(call, reply) for reply in replies]
 
     async def close(self) -> None:
         """Close the link."""
@@ -157,8 +157,15 @@ class Store(_Base):
         if self._release:
             await asyncio.to_thread(self._release)
 
+    async def _read(self, call: Call[T], reply: object) -> T:
+        try:
+            return call.parse(reply)
+        except UNREADABLE as error:
+            await self.link.reset()  # out of step, perhaps: what comes next would be another's answer too
+            raise not_understood(reply, _name(call)) from error
+
     async def _answered(self, error: driver.ResponseError, call: Call[T]) -> StoreError:
-        ours = translate(error, call.script or str(call.command[0]), sent=True)
+        ours = translate(error, _name(call), sent=True)
         if isinstance(ours, StoreUnavailableError):
             await self.link.reset()  # a replica now, perhaps: find the primary anew
         return ours
@@ -196,7 +203,7 @@ class SyncStore(_Base):
                 reply = self.link.send(self._in_full(call))
         except driver.ResponseError as error:
             raise self._answered(error, call) from error
-        return call.parse(reply)
+        return self._read(call, reply)
 
     def run_replicated(self, call: Call[T], mark: Call[object]) -> tuple[T, int]:
         """Run a call, and wait until a replica has what it wrote, or what was written when it was made before.
@@ -222,7 +229,7 @@ class SyncStore(_Base):
                 raise self._answered(answer, call) from answer
         if isinstance(marked, driver.ResponseError) or not isinstance(copies, int):
             copies = 0
-        return call.parse(reply), copies
+        return self._read(call, reply), copies
 
     def run_many(self, calls: Sequence[Call[T]]) -> list[T]:
         """Run calls together; raises as `Store.run_many`."""
@@ -236,7 +243,7 @@ class SyncStore(_Base):
         for call, reply in zip(calls, replies, strict=True):
             if isinstance(reply, driver.ResponseError):
                 raise self._answered(reply, call) from reply
-            answers.append(call.parse(reply))
+            answers.append(self._read(call, reply))
         return answers
 
     def close(self) -> None:
@@ -245,11 +252,23 @@ class SyncStore(_Base):
         if self._release:
             self._release()
 
+    def _read(self, call: Call[T], reply: object) -> T:
+        try:
+            return call.parse(reply)
+        except UNREADABLE as error:
+            self.link.reset()
+            raise not_understood(reply, _name(call)) from error
+
     def _answered(self, error: driver.ResponseError, call: Call[T]) -> StoreError:
-        ours = translate(error, call.script or str(call.command[0]), sent=True)
+        ours = translate(error, _name(call), sent=True)
         if isinstance(ours, StoreUnavailableError):
             self.link.reset()
         return ours
+
+
+def _name(call: Call[T]) -> str:
+    """What a call is called in an error."""
+    return call.script or str(call.command[0])
 
 
 def _forgotten(calls: Sequence[Call[T]], replies: Sequence[object]) -> list[int]:

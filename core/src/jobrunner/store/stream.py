@@ -13,7 +13,7 @@ from typing import Self
 import redis.exceptions as driver
 from redis.asyncio.connection import AbstractConnection
 
-from jobrunner.store.wire import CLOSED, UNASKED, reader
+from jobrunner.store.wire import CLOSED, UNASKED, reader, replies_in
 
 FAREWELL_S = 3.0
 """Seconds that the end of a connection may take; TLS says good-bye."""
@@ -84,16 +84,15 @@ class Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take in what came."""
         try:
-            self._parser.feed(data)
-            while (reply := self._parser.gets()) is not False:
-                self._replies.append(reply)
+            self._replies += replies_in(self._parser, data)
         except driver.InvalidResponse as error:
             self._fail(error)
             return
         answer = self._answer
-        if answer is None or len(self._replies) > self._expected:
+        missing = self._expected - len(self._replies)
+        if answer is None or missing < 0 or (missing == 0 and self._parser.has_data()):
             self._fail(driver.InvalidResponse(UNASKED))
-        elif len(self._replies) == self._expected:
+        elif missing == 0:
             self._answer = None
             if not answer.done():
                 answer.set_result(self._replies)

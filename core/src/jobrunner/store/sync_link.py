@@ -116,10 +116,14 @@ class SyncConnectionLink:
     def _take(self) -> SyncStream:
         if os.getpid() != self._pid:
             raise ClosedClientError("this client was carried over a fork; make a new one in this process")
-        try:
-            return self._idle.pop()  # atomic, so no lock
-        except IndexError:
-            pass
+        while True:
+            try:
+                stream = self._idle.pop()  # atomic, so no lock
+            except IndexError:
+                break
+            if stream.is_quiet:
+                return stream
+            stream.close()
         if self._closed:
             raise ClosedClientError("this connection to the store was closed; make a new client")
         try:

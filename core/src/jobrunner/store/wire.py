@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import hiredis
 import redis.exceptions as driver
 
+from jobrunner.store.answers import AS_IT_WAS
+
 Command = Sequence[object]
 
 CLOSED = "the server closed the connection"
@@ -22,6 +24,13 @@ def pack(command: Command) -> bytes:
         hiredis.HiredisError: A part is neither text, bytes nor a number.
         UnicodeEncodeError: A text cannot be written as UTF-8.
     """
+    try:
+        return _packed(command)
+    except UnicodeEncodeError:  # the name of something that somebody else wrote among our keys
+        return _packed([part.encode(errors=AS_IT_WAS) if isinstance(part, str) else part for part in command])
+
+
+def _packed(command: Command) -> bytes:
     packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # hiredis checks each part itself
     return packed
 
@@ -39,8 +48,27 @@ def reader() -> hiredis.Reader:
     return hiredis.Reader(protocolError=driver.InvalidResponse, replyError=_answered_error)
 
 
+def replies_in(parser: hiredis.Reader, data: bytes) -> list[object]:
+    """The replies that are whole once some bytes have come.
+
+    Raises:
+        redis.exceptions.InvalidResponse: The bytes are no reply, or one that nothing can hold.
+    """
+    replies: list[object] = []
+    try:
+        parser.feed(data)
+        while (reply := parser.gets()) is not False:
+            replies.append(reply)
+    except (MemoryError, TypeError, ValueError) as error:  # an array of billions; a map whose keys are lists
+        raise driver.InvalidResponse(f"a reply that cannot be held ({type(error).__name__})") from error
+    return replies
+
+
 def _answered_error(text: str) -> driver.ResponseError:
     """A server's error with its words as they came; a redirection with where it leads."""
     word, _, rest = text.partition(" ")
     kind = _REDIRECTIONS.get(word)
-    return kind(rest) if kind is not None else driver.ResponseError(text)
+    try:
+        return kind(rest) if kind is not None else driver.ResponseError(text)
+    except ValueError:  # it does not say where to
+        return driver.ResponseError(text)

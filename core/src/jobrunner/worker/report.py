@@ -11,6 +11,7 @@ import msgspec
 from jobrunner.declaration import Declaration
 from jobrunner.errors import StoreError, StoreFullError
 from jobrunner.fleet import WorkerReport
+from jobrunner.record import UNREADABLE
 from jobrunner.store import calls, looks
 from jobrunner.store.store import Store
 from jobrunner.worker.health import Health
@@ -104,7 +105,7 @@ class Reporter:
         for worker_id, raw in (await self._store.run(looks.hash_of(self._store.fleet.workers))).items():
             try:
                 seen = msgspec.json.decode(raw, type=WorkerReport).seen_ms
-            except msgspec.MsgspecError:
+            except UNREADABLE:
                 seen = 0
             if now_ms - seen > GONE_MS:
                 gone.append(worker_id)

@@ -90,16 +90,29 @@ class Waiter:
             self._client = await self._own.run(calls.command("CLIENT", "ID"))
         self._waiting_for = keys
         try:
-            reply = await self._own.run(calls.command("BLPOP", *sorted(keys), BLOCK_S), BLOCK_S + MARGIN_S)
+            key = await self._own.run(
+                calls.plain(["BLPOP", *sorted(keys), BLOCK_S], self._told), BLOCK_S + MARGIN_S
+            )
         finally:
             self._waiting_for = frozenset()
-        if not isinstance(reply, list):
+        if key is None:
+            await asyncio.sleep(SETTLE_S)  # a server that never blocks would be asked without end
             return
-        consumer = self._by_key[reply[0]]
+        consumer = self._by_key[key]
         if not consumer.wants_jobs:  # it filled up while the command blocked: the token is for another worker
             with contextlib.suppress(StoreFullError):  # then somebody finds the job at the next poll
-                await self._store.run(calls.command("LPUSH", reply[0], 1))
+                await self._store.run(calls.command("LPUSH", key, 1))
         consumer.wake()
+
+    def _told(self, reply: object) -> bytes | None:
+        """Whose wake list had something; None where none had."""
+        if reply is None:
+            return None
+        assert isinstance(reply, list)
+        key, _ = reply
+        assert key in self._by_key
+        assert isinstance(key, bytes)
+        return key
 
     async def close(self) -> None:
         """Close its store."""
