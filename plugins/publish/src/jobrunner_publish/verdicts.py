@@ -110,6 +110,12 @@ GENERAL = (
     rule(Verdict.RETRY, status=(408, 425, 503)),
     # Any other 5xx can come after the effect, such as a gateway's 504 to a server that was slow and succeeded.
     rule(Verdict.UNSURE, status=tuple(range(500, 600))),
+    # The token would go along to wherever it leads.
+    rule(
+        Verdict.REFUSED,
+        status=tuple(range(300, 400)),
+        advice="redirects are not followed: set the platform's address to where its API is",
+    ),
     rule(Verdict.REFUSED, status=401, advice="connect the account again"),
     rule(Verdict.REFUSED),
 )
