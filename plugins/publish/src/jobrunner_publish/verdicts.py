@@ -134,7 +134,7 @@ def judge(name: str, problem: Problem, rules: tuple[Rule, ...]) -> PublishError:
     """
     fitting = next(one for one in (*rules, *GENERAL) if one.fits(problem))
     codes = "/".join(part for part in (str(problem.status), problem.code, problem.subcode) if part)
-    text = f"{name} answered {codes}: {clip(problem.message) or 'no message'}"
+    text = f"{name} answered {clip(codes)}: {clip(problem.message) or 'no message'}"
     if fitting.advice:
         text = f"{text} ({fitting.advice})"
     match fitting.verdict:

@@ -52,11 +52,11 @@ def read(answer: httpx.Response) -> Problem:
         case {"inputErrors": [{"code": str(code)}, *_]}:
             pass
         case _:
-            code = str(body.get("code", ""))
+            code = str(body.get("code") or "")
     return Problem(
         status=answer.status_code,
         code=code,
-        message=str(body.get("message", "") or text_of(answer)),
+        message=str(body.get("message") or text_of(answer)),
         retry_after=wait_named(answer),
     )
 
