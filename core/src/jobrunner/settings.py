@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from jobrunner.errors import SettingsError
-from jobrunner.masking import MASK, Secret, has_secrets, hide_in_repr, masked
+from jobrunner.masking import MASK, Secret, has_secrets, hide_in_repr, masked, secret_values
 from jobrunner.names import check_prefix
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -165,6 +165,12 @@ def changed_settings(values: msgspec.Struct, variables: Mapping[str, str]) -> di
         for field in msgspec.structs.fields(kind)
         if field.name in variables and getattr(values, field.name) != field.default
     }
+
+
+def setting_secrets(values: msgspec.Struct) -> list[str]:
+    """The secret texts of settings, longest first, as `masking.secret_values` gives them; a default is known to everybody."""
+    known = {field.default for field in msgspec.structs.fields(values) if isinstance(field.default, str)}
+    return [text for text in secret_values(values, type(values)) if text not in known]
 
 
 def _as_text(value: object) -> str:

@@ -298,6 +298,7 @@ class Worker:
             handler,
             snoozed_ms=snoozed,
             keyring=self.plugins.keyring,
+            secrets=self.plugins.secrets(queue.name),
             threads=threads,
             children=children,
         )
