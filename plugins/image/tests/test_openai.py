@@ -302,7 +302,7 @@ async def test_answer_that_drips_is_left_after_the_timeout(
     canned.reply(200, b" " * 1_000_000)
     canned.drip_s = 0.05
 
-    with pytest.raises(openai.EndpointError, match="gave no answer in 0.3 s"):
+    with pytest.raises(openai.EndpointError, match=r"gave no answer in 0\.3 s"):
         await draw(threads, canned.url, openai_timeout=0.3)
 
 
