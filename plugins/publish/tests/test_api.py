@@ -201,3 +201,13 @@ async def test_success_without_the_id_of_a_post_is_no_post(
 
     with pytest.raises(AnswerLostError, match="LinkedIn answered 200 without the id of a post"):
         await desk.publish(linkedin, make_post(), account("linkedin", authorUrn="urn:li:organization:1"))
+
+
+async def test_answer_knows_its_request(http: httpx.AsyncClient, canned: Canned) -> None:
+    """An adapter of another distribution may ask it whatever one asks an answer of httpx."""
+    canned.reply(200, b'{"uri": "at://x"}', content_type="application/json")
+
+    answer = await make_api(http, canned.url).get("/x")
+
+    assert answer.raise_for_status().json() == {"uri": "at://x"}
+    assert answer.url.path == "/x"

@@ -185,7 +185,9 @@ class Api:
             raise AnswerLostError(f"{self._dialect.name} answered with more than {MOST_ANSWER >> 20} MiB")
         # What is refused is sorted by its status, however much is said about it.
         headers = [pair for pair in answer.headers.multi_items() if pair[0] not in OF_THE_BODY]
-        return httpx.Response(answer.status_code, headers=headers, content=bytes(content[:MOST_ANSWER]))
+        return httpx.Response(
+            answer.status_code, headers=headers, content=bytes(content[:MOST_ANSWER]), request=request
+        )
 
     def decode(self, answer: httpx.Response, kind: type[T]) -> T:
         """Read an answer's JSON.
