@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from jobrunner.allowed import at_path, in_words
 from jobrunner.errors import PayloadError, PayloadTooLargeError
 from jobrunner.masking import secret_fields
 from jobrunner.spelling import to_wire
@@ -86,7 +87,7 @@ class PayloadCodec:
         try:
             return self._decoder.decode(raw)
         except msgspec.ValidationError as error:
-            raise blame(self.queue, error) from None
+            raise blame(self.queue, error, self.kind) from None
         except _NOT_JSON as error:
             raise PayloadError(self.queue, "", f"not valid JSON: {error}") from None
 
@@ -169,21 +170,31 @@ def _depth(data: bytes) -> int:
     return deepest
 
 
-def blame(queue: str, error: msgspec.ValidationError) -> PayloadError:
-    """Turn msgspec's message into one that names the field's path as it stands on the wire."""
+def blame(queue: str, error: msgspec.ValidationError, kind: object = None) -> PayloadError:
+    """Turn msgspec's message into one that names the field's path as it stands on the wire, and says what it may be.
+
+    Args:
+        queue: The queue's name.
+        error: What msgspec said.
+        kind: The type of the whole payload; None where it is not known.
+    """
     text = str(error)
     at = _PATH.search(text)
-    path = at.group(1).lstrip(".") if at else ""
+    path = at.group(1) if at else ""
     problem = text[: at.start()] if at else text
+    where = path.lstrip(".")
     for pattern, said in ((_MISSING, "missing"), (_UNKNOWN, "not a field of this payload")):
         name = pattern.search(problem)
         if name:
-            return PayloadError(queue, f"{path}.{name.group(1)}" if path else name.group(1), said)
+            return PayloadError(queue, f"{where}.{name.group(1)}" if where else name.group(1), said)
     own = _OWN.match(problem)
     if own:
-        field = f"{path}.{own.group(1)}" if path else own.group(1)
+        field = f"{where}.{own.group(1)}" if where else own.group(1)
         return PayloadError(queue, field, problem[own.end() :])
-    return PayloadError(queue, path, problem[:1].lower() + problem[1:])
+    words = in_words(at_path(kind, path), problem)
+    if words and "matching regex" not in problem:
+        words = f"{problem[:1].lower()}{problem[1:]}: {words}"
+    return PayloadError(queue, where, words or problem[:1].lower() + problem[1:])
 
 
 def fingerprint(tenant: str, payload: bytes) -> str:

@@ -41,8 +41,9 @@ def jobrunner_queues(settings: msgspec.Struct) -> Sequence[Queue]:  # type: igno
 def jobrunner_resources(  # type: ignore[empty-body]  # a specification
     settings: msgspec.Struct,
 ) -> AbstractAsyncContextManager[object]:
-    """Return an async context manager that is entered once a worker, before its first job.
+    """Return an async context manager that is entered once a worker, before the worker reaches its store.
 
+    So what it raises about a wrong setting is told first, whether or not the store is up.
     What it yields, an object or a list of objects, handlers get by type: `job.resource(httpx.AsyncClient)`.
     It is left when the last job has ended. A process executor's children enter one of their own. What only a job
     needs and is large goes into a `Late`, which is opened by the first job that asks.

@@ -27,7 +27,14 @@ from jobrunner.masking import hide_in_repr
 from jobrunner.names import check_plugin
 from jobrunner.queue import Queue, is_async
 from jobrunner.sealing import Keyring
-from jobrunner.settings import Settings, concurrency_from, core_settings, plugin_settings, service_variables
+from jobrunner.settings import (
+    Settings,
+    concurrency_from,
+    core_settings,
+    plugin_settings,
+    service_variables,
+    setting_secrets,
+)
 
 PREFIX = "jobrunner_"
 
@@ -188,6 +195,11 @@ class Plugins:
     def owner(self, queue: str) -> Plugin | None:
         """The plugin that declares a queue."""
         return self._owners.get(queue)
+
+    def secrets(self, queue: str) -> list[str]:
+        """The secret texts of the settings of the plugin that declares a queue, longest first."""
+        owner = self.owner(queue)
+        return setting_secrets(owner.settings) if owner else []
 
     def implementing(self, hook: str) -> list[tuple[Plugin, Callable[..., object]]]:
         """Every plugin with its implementation of a hook, in the order of the plugins' names."""

@@ -7,7 +7,6 @@ an error that names the variable, and never shows the value of a secret one.
 from __future__ import annotations
 
 import re
-import types
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar, get_args, get_origin
@@ -15,8 +14,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from jobrunner.allowed import branches, in_words
 from jobrunner.errors import SettingsError
-from jobrunner.masking import MASK, Secret, has_secrets, hide_in_repr, masked
+from jobrunner.masking import MASK, Secret, has_secrets, hide_in_repr, masked, secret_values
 from jobrunner.names import check_prefix
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -45,7 +45,10 @@ class Service:
         return f"Service({self.name!r})"
 
 
-WebAddress = msgspec.Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")
+WebAddress = msgspec.Meta(
+    pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+    description="a web address, http:// or https://, without a user, a query or a fragment",
+)
 """For a settings field that holds the address of a web service, `Annotated[str, Service("graph"), WebAddress]`: a host, perhaps
 a port and a path. It takes no user, no password, no query and no fragment."""
 
@@ -167,6 +170,12 @@ def changed_settings(values: msgspec.Struct, variables: Mapping[str, str]) -> di
     }
 
 
+def setting_secrets(values: msgspec.Struct) -> list[str]:
+    """The secret texts of settings, longest first, as `masking.secret_values` gives them; a default is known to everybody."""
+    known = {field.default for field in msgspec.structs.fields(values) if isinstance(field.default, str)}
+    return [text for text in secret_values(values, type(values)) if text not in known]
+
+
 def _as_text(value: object) -> str:
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return _USERINFO.sub(f"//{MASK}@", text)
@@ -202,7 +211,7 @@ def _read(kind: type[S], variables: Mapping[str, str], environ: Mapping[str, str
             if fields[name].required:
                 raise SettingsError(variable, "it must be set")
             continue
-        values[name] = _convert(variable, text, hints[name])
+        values[name] = _convert(variable, text, hints[name], default=fields[name].default)
         if WebAddress in get_args(hints[name])[1:]:
             _check_web_port(variable, text)
     try:
@@ -224,7 +233,7 @@ def _meant(variables: Mapping[str, str], problem: str) -> str:
     return " or ".join(named or variables.values())
 
 
-def _convert(variable: str, text: str, kind: object) -> object:
+def _convert(variable: str, text: str, kind: object, *, default: object = None) -> object:
     value: object = text
     if _is_list(kind):
         value = [part.strip() for part in text.split(",") if part.strip()]
@@ -252,39 +261,35 @@ def _convert(variable: str, text: str, kind: object) -> object:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         shown = "" if has_secrets(kind) else f"{text[:80]!r} cannot be used: "
-        problem = _allowed(kind) or str(error)[:1].lower() + str(error)[1:]
+        problem = _allowed(kind, str(error), default) or str(error)[:1].lower() + str(error)[1:]
         raise SettingsError(variable, shown + problem) from None
 
 
-def _allowed(kind: object) -> str:
-    """What a value may be, where that can be counted; empty elsewhere."""
+def _allowed(kind: object, problem: str, default: object) -> str:
+    """What a value may be, in words; empty where msgspec's own say it."""
     if _is_bool(kind):
         return "it is true or false"
-    words = [
-        str(word) for branch in _kinds(kind) if get_origin(branch) is Literal for word in get_args(branch)
-    ]
-    return f"it is one of {', '.join(words)}" if words else ""
+    # A list's problem is that of one of its parts.
+    parts = [held for one in branches(kind) if get_origin(one) in _LISTS for held in get_args(one)]
+    said = next((words for one in (kind, *parts) if (words := in_words(one, problem))), "")
+    if not said and "matching regex" in problem and isinstance(default, str) and default:
+        return f"it must look like {default}, the default"
+    return said
 
 
-def _kinds(kind: object) -> list[object]:
-    """The branches of a type, with marks and unions taken apart."""
-    if get_origin(kind) is Annotated:
-        return _kinds(get_args(kind)[0])
-    if get_origin(kind) in (typing.Union, types.UnionType):
-        return [inner for branch in get_args(kind) for inner in _kinds(branch)]
-    return [kind]
+_LISTS = (tuple, list, set, frozenset)
 
 
 def _is_list(kind: object) -> bool:
-    return any(get_origin(branch) in (tuple, list, set, frozenset) for branch in _kinds(kind))
+    return any(get_origin(branch) in _LISTS for branch in branches(kind))
 
 
 def _is_map(kind: object) -> bool:
     return any(
         get_origin(branch) is dict or (isinstance(branch, type) and issubclass(branch, msgspec.Struct))
-        for branch in _kinds(kind)
+        for branch in branches(kind)
     )
 
 
 def _is_bool(kind: object) -> bool:
-    return bool in _kinds(kind)
+    return bool in branches(kind)

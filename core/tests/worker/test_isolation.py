@@ -2,12 +2,25 @@
 
 import contextlib
 import datetime as dt
+import io
 from typing import Annotated
 
 import msgspec
 import pytest
 
-from jobrunner import Client, Discard, JobFailedError, PluginError, Queue, Retry, Secret, Snooze, hookimpl
+from jobrunner import (
+    Client,
+    Discard,
+    JobFailedError,
+    PluginError,
+    Queue,
+    Retry,
+    RetryPolicy,
+    Secret,
+    Snooze,
+    hookimpl,
+)
+from jobrunner.admin import Admin
 from jobrunner.discovery import Found
 from jobrunner.events import (
     JobCompleted,
@@ -86,6 +99,60 @@ async def test_secret_of_a_payload_is_nowhere_but_in_the_payload(at_work, one_qu
             seen += [value.decode() for key in keys for value in client.hvals(key)]
         for text in seen:
             assert "sesame" not in text
+
+
+LONG, SHORT = "key-7f3a9b-and-more", "key-7f3a9b"
+
+
+class KeyedShop:
+    """A plugin with secrets in its settings, one of which begins like the payload's."""
+
+    class Settings(msgspec.Struct, frozen=True, kw_only=True):
+        key: Annotated[str, Secret] = ""
+        place: Annotated[str, Secret] = "sqlite:///shop.db"
+
+    @hookimpl
+    def jobrunner_settings(self):
+        return self.Settings
+
+    @hookimpl
+    def jobrunner_queues(self, settings):
+        async def leak(job):
+            job.log.warning("using the key", key=settings.key)
+            await job.step("login", lambda: {"key": settings.key})
+            if job.payload.how == "raise":
+                raise ValueError(f"the server said: {settings.key} is wrong, {job.payload.token} too")
+            return {"key": settings.key, "token": job.payload.token, "place": settings.place}
+
+        return [Queue("task.do", Login, leak, retry=RetryPolicy(max_attempts=1))]
+
+
+@pytest.mark.parametrize("how", ["raise", "return"])
+async def test_secret_of_the_plugins_settings_is_struck_out_too(store_url, how):
+    """A service quotes the key that it does not take; that key is nobody's to see but the operator's."""
+    found = Found(name="shop", target="")
+    plugins = Plugins([from_object(KeyedShop(), found, {"JOBRUNNER_SHOP_KEY": SHORT})])
+    settings, stream = Settings(log_format="json"), io.StringIO()
+    async with Client(open_store(parse_url(store_url)), plugins) as client:
+        handle = await client.enqueue("task.do", {"how": how, "token": LONG})
+        worker = Worker(
+            plugins,
+            parse_url(store_url),
+            settings,
+            {},
+            WorkerOptions(burst=True),
+            Logs(settings, stream),
+            listen=False,
+        )
+        await worker.run()
+        info = repr(await Admin(client.store, plugins).job("task.do", handle.id))
+    with contextlib.closing(raw_client(store_url)) as raw:
+        keys = [f"jr:{{task.do}}:{part}" for part in ("state", "steps", "progress", "logs")]
+        kept = [value.decode() for key in keys for value in raw.hvals(key)]
+    for text in (info, stream.getvalue(), *kept):
+        assert "7f3a9b" not in text
+        assert "and-more" not in text
+    assert how == "raise" or "sqlite:///shop.db" in info, "a default is no secret"
 
 
 async def test_observer_that_raises_changes_no_outcome(at_work, one_queue, store_url):

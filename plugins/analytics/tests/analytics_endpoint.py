@@ -13,6 +13,9 @@ class Canned:
         self.answer = b""
         self.received: list[bytes] = []
         self.port = 0
+        self.serving: set[asyncio.Task[object]] = set()
+        self.drip_s = 0.0
+        """Seconds between two bytes of the answer; 0 sends it at once."""
 
     @property
     def url(self) -> str:
@@ -25,8 +28,23 @@ class Canned:
         self.answer = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if task := asyncio.current_task():
+            self.serving.add(task)
         self.received.append(await reader.read(65536))
-        writer.write(self.answer)
         with contextlib.suppress(ConnectionError):  # the client had read enough
-            await writer.drain()
+            await self._answer(writer)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def _answer(self, writer: asyncio.StreamWriter) -> None:
+        if not self.drip_s:
+            writer.write(self.answer)
+            return await writer.drain()
+        head, blank, body = self.answer.partition(b"\r\n\r\n")
+        writer.write(head + blank)
+        for byte in body:
+            writer.write(bytes((byte,)))
+            await writer.drain()
+            await asyncio.sleep(self.drip_s)
+        return None

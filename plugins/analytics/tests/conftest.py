@@ -37,6 +37,7 @@ async def canned() -> AsyncIterator[Canned]:
     async with await asyncio.start_server(canned.serve, "127.0.0.1", 0) as server:
         canned.port = server.sockets[0].getsockname()[1]
         yield canned
+    await asyncio.gather(*canned.serving)
 
 
 @pytest.fixture

@@ -117,6 +117,9 @@ async def test_rewriting_shows_the_former_text_and_names_the_part(chat: Chat) ->
         Reply(body=b""),
         Reply(body=b"\xff\xfe"),
         Reply(body=b"[" * 100_000),
+        Reply(body=b'{"more": ' + b"[" * 100_000),
+        Reply(body=b'{"choices": [{"message": {"content": "\xff"}}]}'),
+        raw('{"more": ' + "[" * 100_000),
         Reply(body=b'{"choices": []}'),
         Reply(body=b'{"choices": [{"message": "hello"}]}'),
         Reply(body=b'{"choices": {"a": 1}}'),
@@ -190,7 +193,19 @@ async def test_what_somebody_has_to_change_is_named(status: int, body: object, s
 
 @pytest.mark.parametrize(
     ("header", "wait"),
-    [("40", 40), ("1.5", 1.5), ("", 60), ("soon", 60), ("nan", 60), ("inf", 86_400), ("999999999", 86_400)],
+    [
+        ("40", 40),
+        ("1.5", 1.5),
+        ("", 60),
+        ("0", 60),
+        ("-5", 60),
+        ("soon", 60),
+        ("nan", 60),
+        ("inf", 86_400),
+        ("999999999", 86_400),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        (f"Mon, 01 Jan {'2026' + '0' * 30} 00:00:00 GMT", 60),
+    ],
 )
 async def test_rate_limit_is_waited_for_as_long_as_it_says(header: str, wait: float, chat: Chat) -> None:
     """A minute where it says nothing that can be read, and a day at most."""
@@ -221,6 +236,26 @@ async def test_trouble_that_passes_is_asked_again(status: int, chat: Chat) -> No
     chat.reply = answering(Reply(status=status, body=b"<html>Bad gateway</html>"))
 
     with pytest.raises(TransientError):
+        await write(chat)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"error": "\xff"}', b"null", b'{"error": {"message": 5, "code": {}}}']
+)
+async def test_refusal_that_cannot_be_read_is_sorted_by_its_status(body: bytes, chat: Chat) -> None:
+    """It is never a bug of the writer's."""
+    chat.reply = answering(Reply(status=400, body=body))
+
+    with pytest.raises(RefusedError, match="answered 400: no message"):
+        await write(chat)
+
+
+@pytest.mark.parametrize("error", [{"message": "the model is loading", "code": 503}, "the model is loading"])
+async def test_error_inside_a_success_is_told(error: object, chat: Chat) -> None:
+    """Some gateways answer 200 and say in the body what went wrong."""
+    chat.reply = answering(Reply(body=json.dumps({"error": error}).encode()))
+
+    with pytest.raises(TransientError, match="the model is loading"):
         await write(chat)
 
 

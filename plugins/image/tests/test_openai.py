@@ -141,13 +141,19 @@ async def test_rate_limit_waits_as_long_as_it_says(
         (429, "rate_limit_exceeded", {"retry_after_ms": "1500"}, 1.5, 1.5),
         (429, "insufficient_quota", {"retry_after": "1"}, 600, 3600),
         (503, "", {"retry_after": "7"}, 7, 7),
+        (429, "rate_limit_exceeded", {"retry_after": "0"}, 1, 60),
+        (429, "rate_limit_exceeded", {"retry_after": "-5"}, 1, 60),
+        (429, 429, {}, 1, 60),
+        (429, "", {"retry_after": f"Mon, 01 Jan {'2026' + '0' * 30} 00:00:00 GMT"}, 1, 60),
+        (429, "", {"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86_400, 86_400),
+        (402, "", {}, 600, 3600),
     ],
 )
 async def test_wait_is_read_from_the_answer_and_bounded(
     threads: ThreadPoolExecutor,
     canned: Canned,
     status: int,
-    code: str,
+    code: object,
     headers: dict[str, str],
     low: float,
     high: float,
@@ -176,7 +182,7 @@ async def test_content_policy_discards(threads: ThreadPoolExecutor, sandbox: San
         (403, "_KEY"),
         (404, "JOBRUNNER_IMAGE_OPENAI_MODEL"),
         (400, "400"),
-        (302, "302"),
+        (302, "redirects are not followed"),
     ],
 )
 async def test_refusal_that_no_retry_helps_names_the_setting(
@@ -204,6 +210,8 @@ async def test_refusal_that_no_retry_helps_names_the_setting(
         b'{"data": [{"b64_json": "***"}]}',
         b'{"data": [{"b64_json": "aGVsbG8="}]}',
         b'{"more": ' + b"[" * 10_000,
+        b'{"data": [{"b64_json": "\xff"}]}',
+        b'{"error": "the model is loading"}',
     ],
 )
 async def test_answer_without_a_picture_is_tried_again(
@@ -227,6 +235,75 @@ async def test_outage_is_tried_again_with_backoff(
 
     with pytest.raises(openai.EndpointError, match=str(status)):
         await draw(threads, canned.url)
+
+
+async def test_server_in_trouble_that_says_at_once_gets_the_backoff(
+    threads: ThreadPoolExecutor, canned: Canned
+) -> None:
+    """Else all attempts of a job would be spent in a moment."""
+    canned.reply(503, b"", retry_after="0")
+
+    with pytest.raises(openai.EndpointError, match="503"):
+        await draw(threads, canned.url)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": {"message": "no such size", "code": 400}}', "400: no such size"),
+        (b'{"object": "error", "message": "no such size", "type": "BadRequestError"}', "no such size"),
+        (b'{"error": "no such size"}', "400: no such size"),
+        (b'{"detail": "no such size"}', "400: no such size"),
+        (b'{"error": {"message": "\xff"}}', "400"),
+        (b"[" * 100_000, "400"),
+        (b"null", "400: no message"),
+        (b'{"error": {"message": ["a"], "code": {}}}', "400: no message"),
+    ],
+)
+async def test_refusal_is_read_in_any_form_that_compatible_servers_give_it(
+    threads: ThreadPoolExecutor, canned: Canned, body: bytes, said: str
+) -> None:
+    """What is wrong with the order is read in the job, and not a piece of JSON."""
+    canned.reply(400, body)
+
+    with pytest.raises(Discard) as caught:
+        await draw(threads, canned.url)
+
+    assert said in caught.value.reason
+    assert '{"' not in caught.value.reason or b"\xff" in body
+
+
+async def test_error_inside_a_success_is_told(threads: ThreadPoolExecutor, canned: Canned) -> None:
+    """Some gateways answer 200 and say in the body what went wrong."""
+    canned.reply(200, b'{"error": {"message": "the model is loading", "code": 503}}')
+
+    with pytest.raises(openai.EndpointError, match="the model is loading"):
+        await draw(threads, canned.url)
+
+
+async def test_key_that_the_endpoint_quotes_is_struck_out_before_the_text_is_cut(
+    threads: ThreadPoolExecutor, canned: Canned
+) -> None:
+    """Of one that stands where the text is cut, half would be left."""
+    said = f"Incorrect API key provided: {KEY} " + "." * 247 + KEY
+    canned.reply(401, msgspec.json.encode({"error": {"message": said}}))
+
+    with pytest.raises(Discard) as caught:
+        await draw(threads, canned.url)
+
+    assert KEY[:9] not in caught.value.reason
+    assert "provided: ***" in caught.value.reason
+
+
+async def test_answer_that_drips_is_left_after_the_timeout(
+    threads: ThreadPoolExecutor, canned: Canned
+) -> None:
+    """Each byte comes within the timeout of a read, so that alone would hold the job for ever."""
+    canned.reply(200, b" " * 1_000_000)
+    canned.drip_s = 0.05
+
+    with pytest.raises(openai.EndpointError, match=r"gave no answer in 0\.3 s"):
+        await draw(threads, canned.url, openai_timeout=0.3)
 
 
 async def test_endpoint_that_is_not_there_is_tried_again(threads: ThreadPoolExecutor, canned: Canned) -> None:

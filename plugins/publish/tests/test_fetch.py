@@ -351,3 +351,13 @@ async def test_gateway_is_not_asked_for_what_is_forbidden_by_its_text(url: str, 
             await fetcher.fetch(url)
 
     assert canned.received == []
+
+
+async def test_wait_that_a_tenants_server_names_is_a_day_at_most(fetcher: Fetcher, canned: Canned) -> None:
+    """No job can wait for longer than a month, and one that asks to is an error of the plugin's."""
+    canned.reply(503, retry_after="99999999999")
+
+    with pytest.raises(TransientError) as caught:
+        await fetcher.fetch(URL)
+
+    assert caught.value.retry_after == 86_400

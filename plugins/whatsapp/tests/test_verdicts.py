@@ -92,7 +92,7 @@ def test_word_of_the_api_that_it_is_transient_is_taken() -> None:
         (403, 368, 0, ""),
         (403, 131031, 0, ""),
         (500, 131045, 0, ""),
-        (302, None, 0, ""),
+        (302, None, 0, "JOBRUNNER_WHATSAPP_GRAPH_URL"),
     ],
 )
 def test_refusal_names_the_setting_at_fault(

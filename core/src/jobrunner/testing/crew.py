@@ -149,6 +149,7 @@ class Crew:
             self._plugins.wrapped_handler(queue),
             snoozed_ms=snoozed,
             keyring=self._plugins.keyring,
+            secrets=self._plugins.secrets(queue.name),
             threads=self._threads,
         )
         executor.crashes = self._crashes

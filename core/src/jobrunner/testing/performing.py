@@ -224,7 +224,12 @@ async def perform_job(
             return int(snoozed * 1000)
 
         executor = MortalExecutor(
-            declared, witness.handler, snoozed_ms=snoozed_ms, keyring=plugins.keyring, threads=threads
+            declared,
+            witness.handler,
+            snoozed_ms=snoozed_ms,
+            keyring=plugins.keyring,
+            secrets=plugins.secrets(declared.name),
+            threads=threads,
         )
         executor.crashes = crashes
         try:

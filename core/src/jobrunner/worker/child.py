@@ -134,6 +134,7 @@ async def serve(sock: socket.socket) -> None:
                 handler,
                 snoozed_ms=_not_asked,
                 keyring=plugins.keyring,
+                secrets=plugins.secrets(queue.name),
                 threads=Threads("jobrunner-child"),
             )
             writer.write(pipe.frame(pipe.Ready()))

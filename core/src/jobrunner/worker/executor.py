@@ -50,6 +50,8 @@ class Executor:
         handler: Its handler, inside every plugin's wrapper.
         snoozed_ms: Asks the store how long a job has been snoozed.
         keyring: Opens payloads that were sealed.
+        secrets: Secret texts of the plugin's settings, longest first; struck out of whatever a job leaves, as the payload's
+            own are.
         threads: Where plain handlers run.
         children: Where process handlers run, and whatever lost its worker so often that the next time is the last one;
             None where they run right here, since this is the child.
@@ -62,6 +64,7 @@ class Executor:
         *,
         snoozed_ms: Callable[[Attempt], Awaitable[int]],
         keyring: Keyring,
+        secrets: list[str],
         threads: Threads,
         children: Children | None = None,
     ) -> None:
@@ -69,6 +72,7 @@ class Executor:
         self._handler = handler
         self._snoozed_ms = snoozed_ms
         self._keyring = keyring
+        self._secrets = secrets
         self._threads = threads
         self._children = children
         self.on_left: Callable[[Attempt], None] = lambda _: None
@@ -152,8 +156,10 @@ class Executor:
             payload = queue.codec.decode(record.payload)
         else:
             payload = self._upgraded(record.version, record.payload)
-        if queue.has_secrets:
-            attempt.secrets = secret_values(payload, queue.payload)
+        attempt.secrets = self._secrets
+        if queue.has_secrets:  # longest first, or a part of one would be left where another begins like it
+            own = secret_values(payload, queue.payload)
+            attempt.secrets = sorted({*own, *self._secrets}, key=len, reverse=True)
         return payload
 
     def _upgraded(self, version: int, raw: msgspec.Raw) -> msgspec.Struct:

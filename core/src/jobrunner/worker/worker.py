@@ -147,15 +147,16 @@ class Worker:
         self._concurrency = {
             queue.name: queue_concurrency(queue, self._settings, self._environ) for queue in queues
         }
-        store = open_store(self._address, self._settings.prefix)
+        store = open_store(self._address, self._settings.prefix)  # which reaches nothing yet
         try:
-            nodes = await store.run_everywhere(server.info())
-            for node in nodes:
-                server.check(node, allow_eviction=self._settings.allow_eviction)
             if self._listen:
                 self.shutdown.listen()
+            # Before the store is reached: who mistypes a plugin's setting hears of that, and not of a server that is not
+            # up yet either. Left after the last word to the store, and where the store cannot be reached.
             async with Resources(self.plugins) as resources:
-                await self._serve(queues, store, resources, nodes[0])
+                about = await self._reach(store)
+                if about is not None:
+                    await self._serve(queues, store, resources, about)
         finally:
             if self._listen:
                 self.shutdown.ignore()
@@ -173,6 +174,23 @@ class Worker:
                 )
             return list(declared.values())
         return [self.plugins.queue(name) for name in dict.fromkeys(wanted)]
+
+    async def _reach(self, store: Store) -> server.Server | None:
+        """Look at the store before anything is asked of it; None if the worker is told to stop before it answers."""
+        looking = asyncio.create_task(store.run_everywhere(server.info()))
+        stopping = asyncio.create_task(self.shutdown.asked.wait())
+        try:
+            await asyncio.wait((looking, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not looking.done():
+                return None
+            nodes = looking.result()
+        finally:
+            for task in (looking, stopping):
+                task.cancel()
+            await asyncio.gather(looking, stopping, return_exceptions=True)
+        for node in nodes:
+            server.check(node, allow_eviction=self._settings.allow_eviction)
+        return nodes[0]
 
     async def _serve(
         self, queues: list[Queue], store: Store, resources: Resources, about: server.Server
@@ -280,6 +298,7 @@ class Worker:
             handler,
             snoozed_ms=snoozed,
             keyring=self.plugins.keyring,
+            secrets=self.plugins.secrets(queue.name),
             threads=threads,
             children=children,
         )

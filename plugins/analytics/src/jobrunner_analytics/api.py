@@ -6,6 +6,7 @@ host. Never retries: that is the job's business.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,15 @@ MOST_WAIT_S = 86_400.0
 
 RATE_WAIT_S = 60.0
 """Seconds to wait where a platform limits and says nothing: the shortest window that any of them counts in."""
+
+
+DEADLINE_S = 300.0
+"""Seconds for a question as a whole, where the context does not say: the timeouts are for each read, and a server that
+drips would hold a job for ever.
+"""
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are no JSON, no UTF-8, or nested deeper than it goes."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +82,7 @@ class Api:
         base: The API's address.
         token: The account's bearer token.
         headers: What goes on every call besides.
+        deadline: Seconds for one question as a whole.
     """
 
     def __init__(
@@ -82,10 +93,13 @@ class Api:
         base: str,
         token: str,
         headers: Mapping[str, str] | None = None,
+        deadline: float = DEADLINE_S,
     ) -> None:
         self._http = http
         self._dialect = dialect
         self._base = base.rstrip("/")
+        self._token = token
+        self._deadline_s = deadline
         self._headers = {**(headers or {}), "Authorization": f"Bearer {token}"}
 
     async def get(self, path: str, kind: type[T], *, params: Mapping[str, str] | None = None) -> T:
@@ -106,36 +120,45 @@ class Api:
             "GET", self._base + path, params=params or None, headers=self._headers
         )
         try:
-            answer = await self._http.send(request, stream=True, follow_redirects=False)
-            try:
-                content = await self._read(answer)
-            finally:
-                await answer.aclose()
+            async with asyncio.timeout(self._deadline_s):
+                answer, content = await self._exchange(request)
         except httpx.HTTPError as error:
             described = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise TransientError(f"{name} did not answer: {described}") from None
+        except TimeoutError:
+            raise TransientError(f"{name} did not answer within {self._deadline_s:g} s") from None
         if not answer.is_success:
             headers = [pair for pair in answer.headers.multi_items() if pair[0] not in _OF_THE_BODY]
             raise self._judged(httpx.Response(answer.status_code, headers=headers, content=content))
         try:
             return msgspec.json.decode(content, type=kind)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except UNREADABLE as error:
             raise TransientError(
                 f"{name} answered {answer.status_code} with what cannot be read: {clip(str(error))}"
             ) from None
 
-    async def _read(self, answer: httpx.Response) -> bytes:
+    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        answer = await self._http.send(request, stream=True, follow_redirects=False)
         content = bytearray()
-        async for part in answer.aiter_bytes():
-            content += part
-            if len(content) > MOST_ANSWER:
-                raise TransientError(f"{self._dialect.name} answered with more than {MOST_ANSWER >> 20} MiB")
-        return bytes(content)
+        try:
+            async for part in answer.aiter_bytes():
+                content += part
+                if len(content) > MOST_ANSWER:
+                    break
+        finally:
+            await answer.aclose()
+        if len(content) > MOST_ANSWER and answer.is_success:
+            raise TransientError(f"{self._dialect.name} answered with more than {MOST_ANSWER >> 20} MiB")
+        # What is refused is sorted by its status, however much is said about it.
+        return answer, bytes(content[:MOST_ANSWER])
 
     def _judged(self, answer: httpx.Response) -> PlatformError:
         dialect, problem, status = self._dialect, self._dialect.read(answer), answer.status_code
         codes = "/".join(part for part in (str(status), problem.code, problem.subcode) if part)
-        text = f"{dialect.name} answered {codes}: {clip(problem.message) or 'no message'}"
+        # Struck out before the text is cut, or the half of a token would be left of what Meta quotes. No payload holds this
+        # token, so nothing after this would strike it out.
+        said = problem.message.replace(self._token, "***") if self._token else problem.message
+        text = f"{dialect.name} answered {clip(codes)}: {clip(said) or 'no message'}"
         wait = None if problem.retry_after is None else min(MOST_WAIT_S, max(0.0, problem.retry_after))
         if status == httpx.codes.TOO_MANY_REQUESTS or problem.code in dialect.limited:
             return TransientError(text, retry_after=RATE_WAIT_S if wait is None else wait)
@@ -143,6 +166,8 @@ class Api:
         if not expired and (status in (408, 425) or status >= 500 or problem.code in dialect.passing):
             return TransientError(text, retry_after=wait)
         advice = " (the token is no longer good: put a new one into the accounts file)" if expired else ""
+        if 300 <= status < 400:
+            advice = " (redirects are not followed: set the platform's address to where its API is)"
         return RefusedError(text + advice, status=status, code=problem.code, subcode=problem.subcode)
 
 
@@ -158,7 +183,7 @@ def wait_named(answer: httpx.Response) -> float | None:
     except ValueError:
         try:
             return max(0.0, parsedate_to_datetime(text).timestamp() - server_time(answer))
-        except (ValueError, TypeError):
+        except (ValueError, OverflowError):
             return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
@@ -170,13 +195,18 @@ def server_time(answer: httpx.Response) -> float:
     """
     try:
         return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, OverflowError):
         return time.time()
+
+
+def text_of(answer: httpx.Response) -> str:
+    """Return an answer's body as text, whatever character set it claims: it is shown to people, and may be anything."""
+    return answer.content.decode("utf-8", "replace")
 
 
 def json_object(answer: httpx.Response) -> dict[str, object]:
     """Return a refusal's body as an object, empty if it is none."""
     try:
         return msgspec.json.decode(answer.content, type=dict[str, object])
-    except (msgspec.MsgspecError, RecursionError):
+    except UNREADABLE:
         return {}

@@ -30,9 +30,19 @@ MOST_DAYS = 366
 NATIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}:[A-Za-z0-9_]{1,64}")
 URN = "urn"
 
-PlatformName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)", max_length=32)]
+PlatformName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)",
+        max_length=32,
+        description="a platform's name: letters, digits, . _ and -",
+    ),
+]
 MetricName = Annotated[str, Meta(min_length=1, max_length=97)]
-PostId = Annotated[str, Meta(pattern=r"^[!-~]+$(?!\n)", max_length=200)]
+PostId = Annotated[
+    str,
+    Meta(pattern=r"^[!-~]+$(?!\n)", max_length=200, description="an id of printable ASCII without blanks"),
+]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 

@@ -19,6 +19,9 @@ from jobrunner_analytics.accounts import Account
 from jobrunner_analytics.api import Api, Dialect
 from jobrunner_analytics.settings import AnalyticsSettings
 
+CALL_TIMEOUTS = 10
+"""How many times the timeout of one read a call may take as a whole."""
+
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted.
@@ -90,7 +93,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         self, account: Account, dialect: Dialect, base: str, *, headers: Mapping[str, str] | None = None
     ) -> Api:
         """Return a platform's API with the account's token."""
-        return Api(self.http, dialect=dialect, base=base, token=account.token, headers=headers)
+        return Api(
+            self.http,
+            dialect=dialect,
+            base=base,
+            token=account.token,
+            headers=headers,
+            deadline=CALL_TIMEOUTS * self.settings.timeout,
+        )
 
 
 class Platform(Protocol):

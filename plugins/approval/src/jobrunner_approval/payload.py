@@ -16,8 +16,14 @@ from msgspec import Meta
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
 """No control characters: ids go into a mail's headers, and into names that are printed."""
 
-Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
-ApproverId = Annotated[str, Meta(min_length=1, max_length=128, pattern=ONE_LINE)]
+Id = Annotated[
+    str,
+    Meta(min_length=1, max_length=200, pattern=ONE_LINE, description="one line without control characters"),
+]
+ApproverId = Annotated[
+    str,
+    Meta(min_length=1, max_length=128, pattern=ONE_LINE, description="one line without control characters"),
+]
 
 MOST_MESSAGE = 2000
 """Characters of the message: half of what a WhatsApp message takes, which leaves room for what stands around it."""

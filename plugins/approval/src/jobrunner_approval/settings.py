@@ -60,13 +60,27 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
         "sqlite:///approvers.db"
     )
     # Marked as secret only so that one with a password, which is refused here, is not shown in the refusal.
-    smtp_url: Annotated[str, Service("smtp"), Secret, Meta(pattern=SMTP_ADDRESS)] = "smtp://localhost:25"
-    smtp_username: Annotated[str, Meta(pattern=ONE_LINE, max_length=320)] = ""
+    smtp_url: Annotated[
+        str,
+        Service("smtp"),
+        Secret,
+        Meta(
+            pattern=SMTP_ADDRESS,
+            description="smtp://, smtp+starttls:// or smtps:// with a host and perhaps a port, such as smtp://localhost:25; user and password have variables of their own",
+        ),
+    ] = "smtp://localhost:25"
+    smtp_username: Annotated[
+        str, Meta(pattern=ONE_LINE, max_length=320, description="one line without control characters")
+    ] = ""
     smtp_password: Annotated[str, Secret, Meta(max_length=1024)] = ""
     smtp_ca: str = ""
     from_address: Annotated[str, Meta(max_length=254)] = "approvals@localhost"
-    from_name: Annotated[str, Meta(pattern=ONE_LINE, max_length=100)] = "Approvals"
-    review_url: Annotated[str, Meta(pattern=r"^(https?://[^\s<>\"]+)?$", max_length=1000)] = ""
+    from_name: Annotated[
+        str, Meta(pattern=ONE_LINE, max_length=100, description="one line without control characters")
+    ] = "Approvals"
+    review_url: Annotated[
+        str, Meta(pattern=r"^(https?://[^\s<>\"]+)?$", max_length=1000, description="a web address")
+    ] = ""
     on_unknown: Literal["fail", "retry"] = "fail"
     timeout: Annotated[float, Meta(ge=1, le=300)] = 30.0
 

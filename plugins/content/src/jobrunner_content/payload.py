@@ -19,12 +19,32 @@ MOST_POSTS = 200
 # of the text in every dialect of regular expressions; `$` would let a line break through.
 ONE_LINE = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*(?![\s\S])"
 
-Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=ONE_LINE)]
+Id = Annotated[
+    str,
+    Meta(min_length=1, max_length=200, pattern=ONE_LINE, description="one line without control characters"),
+]
 Tenant = Annotated[str, Meta(min_length=1, max_length=128)]
-Platform = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(?![\s\S])")]
+Platform = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=32,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(?![\s\S])",
+        description="a platform's name: letters, digits, . _ and -",
+    ),
+]
 # May be empty, as a form's field that nobody filled in.
-Tone = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*(?![\s\S])")]
-Topic = Annotated[str, Meta(max_length=200, pattern=ONE_LINE)]
+Tone = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f]*(?![\s\S])",
+        description="one line without control characters",
+    ),
+]
+Topic = Annotated[
+    str, Meta(max_length=200, pattern=ONE_LINE, description="one line without control characters")
+]
 Part = Literal["hook", "body", "hashtags", "full"]
 
 

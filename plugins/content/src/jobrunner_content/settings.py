@@ -16,7 +16,7 @@ from jobrunner import Secret, Service, WebAddress, check_port
 DATABASE_VARIABLE = "JOBRUNNER_CONTENT_DATABASE_URL"
 DATABASE = re.compile(r"(sqlite(\+aiosqlite)?:///(?!:memory:)[^?\n]+|postgres(ql)?(\+psycopg)?://[^\n]+)")
 # What a header can carry, so that no key ends up in an error that quotes it.
-Key = Meta(pattern=r"^[\x21-\x7e]*$", max_length=4096)
+Key = Meta(pattern=r"^[\x21-\x7e]*$", max_length=4096, description="printable ASCII without blanks")
 
 
 class ContentSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,10 @@ FONTS = ("Fredoka One", "Manrope", "Source Serif Pro")
 Style = Literal["realistic", "cartoon", "abstract", "minimalist"]
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
 # `$` alone lets a line break at the end through.
-Color = Annotated[str, Meta(pattern=r"^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$(?!\n)")]
+Color = Annotated[
+    str,
+    Meta(pattern=r"^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$(?!\n)", description="a colour such as #0f766e or #fff"),
+]
 Font = Annotated[str, Meta(max_length=64, extra_json_schema={"enum": list(FONTS)})]
 Side = Annotated[int, Meta(ge=LEAST_SIDE, le=MOST_SIDE)]
 

@@ -13,7 +13,9 @@ from msgspec import Meta
 
 from jobrunner import Secret, Service, WebAddress
 
-Size = Annotated[str, Meta(pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")]
+Size = Annotated[
+    str, Meta(pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$", description="a size such as 1024x1024")
+]
 
 LOCAL = ("file", "local")
 OBJECT_STORES = ("memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")

@@ -26,6 +26,9 @@ from jobrunner_publish.settings import PublishSettings
 UPLOAD_LIFE_S = 20 * 3600.0
 """How long an uploaded file's id is used again: the platforms drop what no post took after 24 hours."""
 
+CALL_TIMEOUTS = 10
+"""How many times the timeout of one read a call may take as a whole, with the upload of a picture in it."""
+
 TOKEN = re.compile(r"[\x21-\x7e]+")
 
 NOTE_OURS = "published by an earlier attempt, whose answer was lost"
@@ -164,7 +167,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             RefusedError: The account has no token.
         """
-        return Api(self.http, dialect=dialect, base=base, token=account.token, headers=headers)
+        return Api(
+            self.http,
+            dialect=dialect,
+            base=base,
+            token=account.token,
+            headers=headers,
+            deadline=CALL_TIMEOUTS * self.settings.timeout,
+        )
 
     async def effect(self, name: str = "send") -> Effect:
         """Note that the call that makes the post visible is about to be made.

@@ -1,4 +1,4 @@
-"""One call to a platform's API: the token in its header, and every way to fail sorted.
+"""One call to a platform's API: the token in its header, the answer bounded, and every way to fail sorted.
 
 The token goes into the Authorization header and nowhere else; redirects are not followed, so it reaches no
 other host. Never retries: that is the job's business.
@@ -6,6 +6,8 @@ other host. Never retries: that is the job's business.
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -15,12 +17,23 @@ import httpx
 import msgspec
 
 from jobrunner_publish.failures import AnswerLostError, RefusedError, TransientError
-from jobrunner_publish.verdicts import Problem, Rule, judge
+from jobrunner_publish.verdicts import MOST_WAIT_S, Problem, Rule, judge
 
 T = TypeVar("T")
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 """Failures before the first byte of the request: it cannot have had an effect."""
+
+MOST_ANSWER = 8 << 20
+"""Bytes of an answer that are read: a page of a hundred long posts has a few hundred kilobytes."""
+
+DEADLINE_S = 300.0
+"""Seconds for a call as a whole, where the context does not say: the timeouts are for each read, and a server that drips
+would hold a job for ever. A picture of 20 MB takes as long at half a megabit a second.
+"""
+
+OF_THE_BODY = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers that speak of the body as it came, which is read by now."""
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the decoder raises for bytes that are no JSON, no UTF-8, or nested deeper than it goes."""
@@ -49,6 +62,7 @@ class Api:
         base: The API's address.
         token: The account's bearer token.
         headers: What goes on every call besides.
+        deadline: Seconds for one call as a whole.
     """
 
     def __init__(
@@ -59,10 +73,13 @@ class Api:
         base: str,
         token: str,
         headers: Mapping[str, str] | None = None,
+        deadline: float = DEADLINE_S,
     ) -> None:
         self._http = http
         self._dialect = dialect
         self._base = base.rstrip("/")
+        self._token = token
+        self._deadline_s = deadline
         self._headers = {"Authorization": f"Bearer {token}", **(headers or {})}
 
     async def get(self, path: str, *, params: Mapping[str, str] | None = None) -> httpx.Response:
@@ -126,7 +143,7 @@ class Api:
         name = self._dialect.name
         url = path if path.startswith(("http://", "https://")) else self._base + path
         try:
-            answer = await self._http.request(
+            request = self._http.build_request(
                 method,
                 url,
                 params=params,
@@ -134,8 +151,9 @@ class Api:
                 data=data,
                 files=files,
                 content=content,
-                follow_redirects=False,
             )
+            async with asyncio.timeout(self._deadline_s):
+                answer = await self._exchange(request)
         except NEVER_SENT as error:
             raise TransientError(f"{name} cannot be reached: {_described(error)}") from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError):
@@ -143,9 +161,33 @@ class Api:
             raise RefusedError(f"{name}: the request cannot be made from what this account gives") from None
         except httpx.HTTPError as error:
             raise AnswerLostError(f"the answer of {name} was lost: {_described(error)}") from None
+        except TimeoutError:
+            raise AnswerLostError(f"{name} did not answer within {self._deadline_s:g} s") from None
         if answer.is_success:
             return answer
-        raise judge(name, self._dialect.read(answer), self._dialect.rules)
+        problem = self._dialect.read(answer)
+        # Struck out before the text is cut, or the half of a token would be left of what Meta quotes.
+        said = problem.message.replace(self._token, "***") if self._token else problem.message
+        raise judge(name, msgspec.structs.replace(problem, message=said), self._dialect.rules)
+
+    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and read no more of its answer than a platform says."""
+        answer = await self._http.send(request, stream=True, follow_redirects=False)
+        content = bytearray()
+        try:
+            async for part in answer.aiter_bytes():
+                content += part
+                if len(content) > MOST_ANSWER:
+                    break
+        finally:
+            await answer.aclose()
+        if len(content) > MOST_ANSWER and answer.is_success:
+            raise AnswerLostError(f"{self._dialect.name} answered with more than {MOST_ANSWER >> 20} MiB")
+        # What is refused is sorted by its status, however much is said about it.
+        headers = [pair for pair in answer.headers.multi_items() if pair[0] not in OF_THE_BODY]
+        return httpx.Response(
+            answer.status_code, headers=headers, content=bytes(content[:MOST_ANSWER]), request=request
+        )
 
     def decode(self, answer: httpx.Response, kind: type[T]) -> T:
         """Read an answer's JSON.
@@ -161,16 +203,21 @@ class Api:
 
 
 def wait_named(answer: httpx.Response) -> float | None:
-    """Return the seconds that a Retry-After header names, by number or by date; None without one."""
+    """Return the seconds, a day at most, that a Retry-After header names by number or by date; None without one."""
     text = answer.headers.get("retry-after", "").strip()
     try:
-        return max(0.0, float(text)) if text else None
+        seconds = float(text) if text else math.nan
     except ValueError:
-        pass
+        seconds = seconds_until(text, answer)
+    return None if math.isnan(seconds) else min(MOST_WAIT_S, max(0.0, seconds))
+
+
+def seconds_until(date: str, answer: httpx.Response) -> float:
+    """Return the seconds from an answer to a date in the form of HTTP; not a number where it is none."""
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - server_time(answer))
-    except ValueError:
-        return None
+        return parsedate_to_datetime(date).timestamp() - server_time(answer)
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 def server_time(answer: httpx.Response) -> float:
@@ -180,8 +227,13 @@ def server_time(answer: httpx.Response) -> float:
     """
     try:
         return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return time.time()
+
+
+def text_of(answer: httpx.Response) -> str:
+    """Return an answer's body as text, whatever character set it claims: it is shown to people, and may be anything."""
+    return answer.content.decode("utf-8", "replace")
 
 
 def json_object(answer: httpx.Response) -> dict[str, object]:

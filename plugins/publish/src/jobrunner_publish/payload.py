@@ -20,7 +20,14 @@ Hashtag = Annotated[str, Meta(min_length=1, max_length=140)]
 Credential = Annotated[object, Meta(extra_json_schema={"description": "Any JSON value."})]
 # A scheme is the same in any case (RFC 3986, section 3.1), and the dialects of regular expressions that producers use have
 # no common sign for that.
-MediaUrl = Annotated[str, Meta(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s]+$(?!\n)", max_length=2048)]
+MediaUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s]+$(?!\n)",
+        max_length=2048,
+        description="a web address, http:// or https://",
+    ),
+]
 
 
 class PlatformAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -32,7 +39,14 @@ class PlatformAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel",
         credentials: What the platform's adapter needs, `accessToken` first of all. Masked wherever people look.
     """
 
-    platform: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)", max_length=32)]
+    platform: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$(?!\n)",
+            max_length=32,
+            description="a platform's name: letters, digits, . _ and -",
+        ),
+    ]
     account_id: Annotated[str, Meta(min_length=1, max_length=128)]
     credentials: Annotated[dict[str, Credential], Secret]
 

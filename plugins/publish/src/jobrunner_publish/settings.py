@@ -44,7 +44,11 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
     x_url: Annotated[str, Service("x"), WebAddress] = "https://api.x.com"
     mastodon_url: Annotated[str, Service("mastodon"), WebAddress] = "https://mastodon.social"
     mastodon_instances: tuple[str, ...] = ()
-    media_gateway: Annotated[str, Service("media"), Meta(pattern=r"^(https?://[^\s?#]+)?$")] = ""
+    media_gateway: Annotated[
+        str,
+        Service("media"),
+        Meta(pattern=r"^(https?://[^\s?#]+)?$", description="a web address without a query"),
+    ] = ""
     graph_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$")] = "v25.0"
     linkedin_version: Annotated[str, Meta(pattern=r"^20[0-9]{4}(\.[0-9]{2})?$")] = "202607"
     on_unknown: Literal["fail", "retry"] = "fail"

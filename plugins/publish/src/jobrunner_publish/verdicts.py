@@ -110,6 +110,12 @@ GENERAL = (
     rule(Verdict.RETRY, status=(408, 425, 503)),
     # Any other 5xx can come after the effect, such as a gateway's 504 to a server that was slow and succeeded.
     rule(Verdict.UNSURE, status=tuple(range(500, 600))),
+    # The token would go along to wherever it leads.
+    rule(
+        Verdict.REFUSED,
+        status=tuple(range(300, 400)),
+        advice="redirects are not followed: set the platform's address to where its API is",
+    ),
     rule(Verdict.REFUSED, status=401, advice="connect the account again"),
     rule(Verdict.REFUSED),
 )
@@ -128,7 +134,7 @@ def judge(name: str, problem: Problem, rules: tuple[Rule, ...]) -> PublishError:
     """
     fitting = next(one for one in (*rules, *GENERAL) if one.fits(problem))
     codes = "/".join(part for part in (str(problem.status), problem.code, problem.subcode) if part)
-    text = f"{name} answered {codes}: {clip(problem.message) or 'no message'}"
+    text = f"{name} answered {clip(codes)}: {clip(problem.message) or 'no message'}"
     if fitting.advice:
         text = f"{text} ({fitting.advice})"
     match fitting.verdict:

@@ -7,7 +7,6 @@ host, and it is struck out of whatever the API says. Never retries: that is the 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +15,7 @@ import msgspec
 
 from jobrunner_whatsapp.failures import RefusedError, TransientError, UnknownOutcomeError
 from jobrunner_whatsapp.payload import WhatsAppMessage
+from jobrunner_whatsapp.refusal import UNREADABLE, read_error, wait_named
 from jobrunner_whatsapp.result import Accepted
 from jobrunner_whatsapp.settings import WhatsAppSettings
 from jobrunner_whatsapp.verdicts import NUMBER, TOKEN, Problem, judge
@@ -121,20 +121,16 @@ class CloudApi:
         }
 
     def _read(self, status: int, headers: httpx.Headers, body: bytes) -> Problem:
-        try:
-            error = msgspec.json.decode(body, type=_Refusal).error
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            # A gateway's page, say: judged by its status alone.
-            error = _GraphError(message=body[:600].decode(errors="replace"))
-        said = error.error_data.details or error.message
+        said = read_error(body)
+        # Meta's text for a token that it cannot read quotes the token.
+        token = self.settings.access_token
         return Problem(
             status=status,
-            code=error.code,
-            subcode=error.error_subcode or 0,
-            # Meta's text for a token that it cannot read quotes the token.
-            message=said.replace(self.settings.access_token, "***") if self.settings.access_token else said,
-            is_transient=error.is_transient,
-            retry_after=_wait_named(headers),
+            code=said.code,
+            subcode=said.subcode,
+            message=said.message.replace(token, "***") if token else said.message,
+            is_transient=said.is_transient,
+            retry_after=wait_named(headers),
         )
 
 
@@ -149,22 +145,6 @@ async def open_cloud_api(settings: WhatsAppSettings) -> AsyncIterator[CloudApi]:
         limits=LIMITS, timeout=settings.timeout, headers={"User-Agent": "jobrunner-whatsapp"}
     ) as http:
         yield CloudApi(http, settings)
-
-
-class _ErrorData(msgspec.Struct, frozen=True):
-    details: str = ""
-
-
-class _GraphError(msgspec.Struct, frozen=True):
-    message: str = ""
-    code: int | None = None
-    error_subcode: int | None = None
-    is_transient: bool = False
-    error_data: _ErrorData = _ErrorData()
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    error: _GraphError
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -185,7 +165,7 @@ def _accepted(body: bytes, campaign_id: str | None) -> Accepted:
     try:
         answer = msgspec.json.decode(body, type=_Answer)
         message = answer.messages[0]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
+    except (*UNREADABLE, IndexError):
         raise UnknownOutcomeError("WhatsApp answered with success, and with no message id") from None
     return Accepted(
         status="accepted",
@@ -194,25 +174,6 @@ def _accepted(body: bytes, campaign_id: str | None) -> Accepted:
         message_status=message.message_status[:64],
         campaign_id=campaign_id,
     )
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    estimated_time_to_regain_access: float = 0
-
-
-def _wait_named(headers: httpx.Headers) -> float | None:
-    """Seconds that the API asks to wait: in Retry-After, or in minutes in Meta's header of used-up limits."""
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        usage = msgspec.json.decode(
-            headers.get("x-business-use-case-usage", ""), type=dict[str, list[_Usage]]
-        )
-    except (msgspec.MsgspecError, UnicodeEncodeError):
-        return None
-    minutes = max((one.estimated_time_to_regain_access for many in usage.values() for one in many), default=0)
-    return minutes * 60 if math.isfinite(minutes) and minutes > 0 else None
 
 
 def _described(error: Exception) -> str:

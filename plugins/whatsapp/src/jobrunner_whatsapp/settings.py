@@ -32,9 +32,16 @@ class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     graph_url: Annotated[str, Service("whatsapp"), WebAddress] = "https://graph.facebook.com"
     version: Annotated[str, Meta(pattern=r"^v[0-9]{1,2}\.[0-9]$")] = "v25.0"
-    phone_number_id: Annotated[str, Meta(pattern=r"^[0-9]{0,32}$")] = ""
-    access_token: Annotated[str, Secret, Meta(pattern=r"^[!-~]*$", max_length=4096)] = ""
-    template: Annotated[str, Meta(pattern=r"^[a-z0-9_]*$", max_length=512)] = ""
+    phone_number_id: Annotated[
+        str, Meta(pattern=r"^[0-9]{0,32}$", description="the id of the number that sends: digits alone")
+    ] = ""
+    access_token: Annotated[
+        str, Secret, Meta(pattern=r"^[!-~]*$", max_length=4096, description="printable ASCII without blanks")
+    ] = ""
+    template: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9_]*$", max_length=512, description="a template's name: a to z, 0 to 9 and _"),
+    ] = ""
     template_language: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(_[A-Za-z]{2,4})?$")] = "en_US"
     on_unknown: Literal["fail", "retry"] = "fail"
     timeout: Annotated[float, Meta(ge=1, le=300)] = 30.0

@@ -22,6 +22,7 @@ TOKEN = "JOBRUNNER_WHATSAPP_ACCESS_TOKEN"  # noqa: S105 - a variable's name
 NUMBER = "JOBRUNNER_WHATSAPP_PHONE_NUMBER_ID"
 TEMPLATE = "JOBRUNNER_WHATSAPP_TEMPLATE"
 VERSION = "JOBRUNNER_WHATSAPP_VERSION"
+ADDRESS = "JOBRUNNER_WHATSAPP_GRAPH_URL"
 
 
 class Verdict(StrEnum):
@@ -88,6 +89,7 @@ NEW_TOKEN = _refused("make a new token and set it", setting=TOKEN)
 PERMISSION = _refused("the token lacks the permission whatsapp_business_messaging", setting=TOKEN)
 SENDER = _refused("it is not the id of a registered business phone number", setting=NUMBER)
 ACCOUNT = _refused("see the account's state in WhatsApp Manager")
+REDIRECTED = _refused("redirects are not followed, since the token would go along", setting=ADDRESS)
 BAD_TEMPLATE = _refused(
     "compare the template in WhatsApp Manager: its language, and one body parameter", setting=TEMPLATE
 )
@@ -178,6 +180,8 @@ def _rule(problem: Problem) -> Rule:
             return NEW_TOKEN
         case 429:
             return _limited(60)
+        case status if 300 <= status < 400:
+            return REDIRECTED
         # The server did not take the request, or says that it is not at work.
         case 408 | 425 | 503:
             return RETRY

@@ -5,6 +5,7 @@ Source: Meta's pages "Handling Errors", "Paginated Results", "Page Insights" and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -14,7 +15,7 @@ import httpx
 import msgspec
 
 from jobrunner_analytics.accounts import Account
-from jobrunner_analytics.api import Api, Dialect, Problem, json_object, wait_named
+from jobrunner_analytics.api import UNREADABLE, Api, Dialect, Problem, json_object, text_of, wait_named
 from jobrunner_analytics.failures import RefusedError, TransientError
 from jobrunner_analytics.platform import Context, Page, PostFigures, Query
 
@@ -33,20 +34,11 @@ TOO_FEW_VIEWERS = "10"
 BEFORE_CONVERSION = "2108006"
 """The subcode for media that were posted before the account became a professional one: they have no insights."""
 
+NUMBER = re.compile(r"-?[1-9][0-9]{0,9}")
 INVALID_PARAMETER = "100"
 LIMITED = frozenset(["4", "17", "32", "613", "80001", "80002", "80006", "80008"])
 PASSING = frozenset(["1", "2", "-1", "-2"])
 EXPIRED = frozenset(["102", "104", "190", "463", "467"])
-
-
-class _GraphError(msgspec.Struct, frozen=True):
-    message: str = ""
-    code: int = 0
-    error_subcode: int = 0
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    error: _GraphError = _GraphError()
 
 
 class Cursors(msgspec.Struct, frozen=True):
@@ -85,17 +77,22 @@ class _Usage(msgspec.Struct, frozen=True):
 
 
 def read(answer: httpx.Response) -> Problem:
-    """Read a refusal of the Graph API."""
-    try:
-        error = msgspec.convert(json_object(answer), _Refusal).error
-    except msgspec.ValidationError:
-        error = _GraphError(message=answer.text)
+    """Read a refusal of the Graph API, field by field: a code counts though the text beside it is missing."""
+    error = json_object(answer).get("error")
+    said = error if isinstance(error, dict) else {}
+    message = said.get("message") or ("" if said else text_of(answer))
     return Problem(
-        code=str(error.code or ""),
-        subcode=str(error.error_subcode or ""),
-        message=error.message,
+        code=_code(said.get("code")),
+        subcode=_code(said.get("error_subcode")),
+        message=message if isinstance(message, str) else "",
         retry_after=wait_named(answer) or _usage_wait(answer),
     )
+
+
+def _code(value: object) -> str:
+    """A number that is not 0, as a number or as text; empty where there is none."""
+    text = str(value) if isinstance(value, int | str) else ""
+    return text if NUMBER.fullmatch(text) else ""
 
 
 FACEBOOK = Dialect(name="Facebook", read=read, limited=LIMITED, passing=PASSING, expired=EXPIRED)
@@ -269,7 +266,7 @@ def _usage_wait(answer: httpx.Response) -> float | None:
     header = answer.headers.get("x-business-use-case-usage", "")
     try:
         usage = msgspec.json.decode(header, type=dict[str, list[_Usage]])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     minutes = [one.estimated_time_to_regain_access for several in usage.values() for one in several]
     return max(minutes, default=0) * 60 or None

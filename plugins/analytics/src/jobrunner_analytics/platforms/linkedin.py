@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from jobrunner_analytics.accounts import Account
-from jobrunner_analytics.api import Api, Dialect, Problem, json_object, wait_named
+from jobrunner_analytics.api import Api, Dialect, Problem, json_object, text_of, wait_named
 from jobrunner_analytics.failures import RefusedError
 from jobrunner_analytics.platform import Context, Page, PostFigures, Query
 
@@ -74,10 +74,10 @@ class _Statistics(msgspec.Struct, frozen=True):
 def read(answer: httpx.Response) -> Problem:
     """Read a refusal of LinkedIn."""
     body = json_object(answer)
-    message = str(body.get("message", "") or answer.text)
+    message = str(body.get("message", "") or text_of(answer))
     if answer.status_code == httpx.codes.UPGRADE_REQUIRED:
         message = f"{message}; set JOBRUNNER_ANALYTICS_LINKEDIN_VERSION to a version that is served"
-    return Problem(code=str(body.get("code", "")), message=message, retry_after=wait_named(answer))
+    return Problem(code=str(body.get("code") or ""), message=message, retry_after=wait_named(answer))
 
 
 # A version that is no longer served is a setting to change: the job waits for it.

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from jobrunner_analytics.accounts import Account
-from jobrunner_analytics.api import Api, Dialect, Problem, json_object, server_time, wait_named
+from jobrunner_analytics.api import Api, Dialect, Problem, json_object, server_time, text_of, wait_named
 from jobrunner_analytics.failures import RefusedError
 from jobrunner_analytics.platform import Context, Page, PostFigures, Query
 
@@ -60,7 +60,7 @@ class _Status(msgspec.Struct, frozen=True):
 
 def read(answer: httpx.Response) -> Problem:
     """Read a refusal of an instance."""
-    message = str(json_object(answer).get("error", "") or answer.text)
+    message = str(json_object(answer).get("error", "") or text_of(answer))
     return Problem(message=message, retry_after=_wait(answer))
 
 

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from jobrunner_analytics.accounts import Account
-from jobrunner_analytics.api import Api, Dialect, Problem, json_object, server_time, wait_named
+from jobrunner_analytics.api import Api, Dialect, Problem, json_object, server_time, text_of, wait_named
 from jobrunner_analytics.platform import Context, Page, PostFigures, Query
 
 METRICS = {
@@ -70,7 +70,7 @@ class _Posts(msgspec.Struct, frozen=True):
 def read(answer: httpx.Response) -> Problem:
     """Read a refusal of X."""
     body = json_object(answer)
-    message = str(body.get("detail", "") or body.get("title", "") or answer.text)
+    message = str(body.get("detail", "") or body.get("title", "") or text_of(answer))
     return Problem(message=message, retry_after=_wait(answer))
 
 

@@ -19,7 +19,7 @@ from jobrunner_content.settings import ContentSettings
 from jobrunner_content.text import PostText, clean_hashtags
 from jobrunner_content.writer import Brief, Writer
 from jobrunner_content.writers.openai_prompt import messages, response_format
-from jobrunner_content.writers.openai_verdicts import Answer, judge
+from jobrunner_content.writers.openai_verdicts import UNREADABLE, Answer, judge, told_by
 
 MOST_BYTES = 1 << 20
 """Bytes of an answer that are read: a hundred times the longest post with all that stands around it."""
@@ -41,7 +41,8 @@ class _Choice(msgspec.Struct, frozen=True, kw_only=True):
 class _Completion(msgspec.Struct, frozen=True, kw_only=True):
     """What is read of an answer; a service may say more."""
 
-    choices: list[_Choice]
+    choices: list[_Choice] = []
+    error: object = None
 
 
 @asynccontextmanager
@@ -128,10 +129,12 @@ class OpenAIWriter:
     def _read(self, answer: Answer) -> PostText:
         try:
             completion = msgspec.json.decode(answer.body, type=_Completion)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise _unfit(f"no chat completion: {error}") from None
         if not completion.choices:
-            raise _unfit("there is no choice in it")
+            # Some gateways answer 200 and say in the body what went wrong.
+            told = told_by(completion.error, self._settings.openai_key)
+            raise _unfit(f"there is no choice in it{': ' + told if told else ''}")
         choice = completion.choices[0]
         if choice.message.refusal:
             raise RefusedError(f"the model refused: {clip(choice.message.refusal)}")
@@ -142,7 +145,7 @@ class OpenAIWriter:
                 raise _unfit("it was cut off; JOBRUNNER_CONTENT_OPENAI_MAX_TOKENS may be too low")
         try:
             text = msgspec.json.decode(choice.message.content or "", type=PostText)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise _unfit(str(error)) from None
         return msgspec.structs.replace(text, hashtags=clean_hashtags(text.hashtags))
 

@@ -18,6 +18,9 @@ RATE_WAIT_S = 60.0
 
 MOST_WAIT_S = 86_400.0
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are no JSON, no UTF-8, or nested deeper than it goes."""
+
 # Source: OpenAI's guide to error codes, and what its API answers where the guide is silent. Unlike a rate limit, these
 # last until somebody pays.
 NO_CREDIT = frozenset(
@@ -86,7 +89,7 @@ def wait_named(headers: dict[str, str]) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(text).timestamp() - _server_time(headers)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     # Of what is no number at all, NaN, neither comparison holds.
     return min(max(0.0, seconds), MOST_WAIT_S) if seconds == seconds else None  # noqa: PLR0124 - the test for NaN
@@ -96,17 +99,25 @@ def _server_time(headers: dict[str, str]) -> float:
     # A date is compared with the clock that made it, so that a worker whose clock is off waits as long.
     try:
         return parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return time.time()
+
+
+def told_by(error: object, key: str) -> str:
+    """Return what an error in an answer's body says, empty where it says nothing; the key is struck out."""
+    return _problem(error, key).message
 
 
 def _read(answer: Answer, key: str) -> _Problem:
     """Read `{"error": {"message", "type", "code"}}` in any of the forms that compatible servers give it."""
     try:
         body = msgspec.json.decode(answer.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return _Problem()
-    error = body.get("error", body) if isinstance(body, dict) else body
+    return _problem(body.get("error", body) if isinstance(body, dict) else body, key)
+
+
+def _problem(error: object, key: str) -> _Problem:
     if isinstance(error, str):
         return _Problem(message=_masked(error, key))
     if not isinstance(error, dict):

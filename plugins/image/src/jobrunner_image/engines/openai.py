@@ -8,6 +8,7 @@ Source: OpenAI's API reference, "Create image", and its guide "Error codes".
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import math
 import re
@@ -51,6 +52,10 @@ REFUSED_CODES = ("content_policy_violation", "moderation_blocked")
 QUOTA_CODES = ("insufficient_quota", "billing_hard_limit_reached")
 
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises for bytes that are no JSON, no UTF-8, or nested deeper than it goes."""
+
+
 class EndpointError(Exception):
     """The endpoint did not answer, or not with a picture; it is tried again."""
 
@@ -61,15 +66,7 @@ class _Picture(msgspec.Struct, frozen=True):
 
 class _Answer(msgspec.Struct, frozen=True):
     data: list[_Picture] = []
-
-
-class _Error(msgspec.Struct, frozen=True):
-    message: str | None = None
-    code: str | None = None
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    error: _Error = _Error()
+    error: object = None
 
 
 class OpenAIEngine:
@@ -90,11 +87,12 @@ class OpenAIEngine:
         content = await self._ask(order)
         try:
             answer = msgspec.json.decode(content, type=_Answer)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except UNREADABLE as error:
             raise EndpointError(f"the images endpoint answered with what cannot be read: {error}") from None
         encoded = next((picture.b64_json for picture in answer.data if picture.b64_json), None)
         if encoded is None:
-            raise EndpointError("the images endpoint answered without a picture (no data[].b64_json)")
+            said = "no data[].b64_json" if answer.error is None else _said(answer.error)[1]
+            raise EndpointError(f"the images endpoint answered without a picture ({said})")
         try:
             image = await self._workshop.decode(b64decode(encoded, validate=True))
         except (binascii.Error, UnusableImageError) as error:
@@ -116,16 +114,28 @@ class OpenAIEngine:
             "Content-Type": "application/json",
         }
         try:
-            async with self._http.stream(
-                "POST", endpoint(self._settings), content=msgspec.json.encode(body), headers=headers
-            ) as answer:
+            # The client's own timeout is for each read, so a server that drips would hold the job for ever.
+            async with (
+                asyncio.timeout(self._settings.openai_timeout),
+                self._http.stream(
+                    "POST",
+                    endpoint(self._settings),
+                    content=msgspec.json.encode(body),
+                    headers=headers,
+                    follow_redirects=False,
+                ) as answer,
+            ):
                 content = await _read(answer)
+        except TimeoutError:
+            raise EndpointError(
+                f"the images endpoint gave no answer in {self._settings.openai_timeout:g} s"
+            ) from None
         except httpx.HTTPError as error:
             raise EndpointError(
                 f"the images endpoint did not answer: {type(error).__name__}: {error}"
             ) from None
         if answer.status_code != httpx.codes.OK:
-            raise _judged(answer, content)
+            raise _judged(answer, content, self._settings.openai_key)
         return content
 
 
@@ -186,33 +196,45 @@ async def _read(answer: httpx.Response) -> bytes:
     return bytes(content)
 
 
-def _judged(answer: httpx.Response, content: bytes) -> Exception:
+def _judged(answer: httpx.Response, content: bytes, key: str) -> Exception:
     """What a refusal means."""
     try:
-        error = msgspec.json.decode(content[:65_536], type=_Refusal).error
-    except (msgspec.MsgspecError, RecursionError):
-        error = _Error(message=content[:300].decode("utf-8", "replace"))
-    status, code = answer.status_code, error.code or ""
-    said = " ".join((error.message or "no message").split())[:300]
-    text = f"the images endpoint answered {status}{'/' + code if code else ''}: {said}"
-    if code in QUOTA_CODES:
+        body = msgspec.json.decode(content)
+    except UNREADABLE:
+        body = content[:65_536].decode("utf-8", "replace")
+    code, message = _said(body.get("error", body) if isinstance(body, dict) else body)
+    status = answer.status_code
+    # Struck out before the text is cut, or the half of a key would be left.
+    said = " ".join(message.replace(key, "***").split())[:300]
+    text = f"the images endpoint answered {status}{'/' + code if code else ''}: {said or 'no message'}"
+    if code in QUOTA_CODES or status == httpx.codes.PAYMENT_REQUIRED:
         return Retry(
             after=max(_wait(answer) or 0.0, QUOTA_WAIT_S), reason=f"{text} (add credit to the account)"
         )
+    # "At once" is no wait: the attempts of a job would be spent in a moment.
+    wait = _wait(answer) or None
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        wait = _wait(answer)
-        return Retry(after=RATE_WAIT_S if wait is None else wait, reason=text)
+        return Retry(after=wait or RATE_WAIT_S, reason=text)
     if status in (408, 409, 425) or status >= 500:
-        wait = _wait(answer)
         return EndpointError(text) if wait is None else Retry(after=wait, reason=text)
     advice = {
         401: " (set JOBRUNNER_IMAGE_OPENAI_KEY to a valid key)",
         403: " (the key may not use this model: see JOBRUNNER_IMAGE_OPENAI_KEY and _MODEL)",
         404: " (see JOBRUNNER_IMAGE_OPENAI_URL and JOBRUNNER_IMAGE_OPENAI_MODEL)",
     }.get(status, "")
+    if status < 400:
+        advice = " (redirects are not followed, see JOBRUNNER_IMAGE_OPENAI_URL)"
     if code in REFUSED_CODES:
         advice = " (the prompt was refused by its content policy)"
     return Discard(text + advice)
+
+
+def _said(error: object) -> tuple[str, str]:
+    """An error's code and message, in any of the forms that compatible servers give it."""
+    if not isinstance(error, dict):
+        return "", error if isinstance(error, str) else ""
+    message, code = error.get("message") or error.get("detail"), error.get("code") or error.get("type")
+    return (code[:64] if isinstance(code, str) else "", message if isinstance(message, str) else "")
 
 
 def _wait(answer: httpx.Response) -> float | None:
@@ -227,5 +249,5 @@ def _wait(answer: httpx.Response) -> float | None:
     try:
         until = parsedate_to_datetime(answer.headers.get("retry-after", "")).timestamp()
         return min(MOST_WAIT_S, max(0.0, until - time.time()))
-    except (ValueError, TypeError):
+    except (ValueError, OverflowError):
         return None

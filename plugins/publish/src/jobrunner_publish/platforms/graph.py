@@ -5,6 +5,7 @@ Source: Meta's pages "Handling Errors" and "Instagram error codes" for the numbe
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from urllib.parse import quote
 
@@ -12,11 +13,13 @@ import httpx
 import msgspec
 
 from jobrunner_publish.adapter import Account, Context
-from jobrunner_publish.api import UNREADABLE, Api, Dialect, json_object, wait_named
+from jobrunner_publish.api import UNREADABLE, Api, Dialect, json_object, text_of, wait_named
 from jobrunner_publish.verdicts import Problem, Rule, Verdict, rule
 
 CLOCK_SKEW_S = 600.0
 """How far Meta's clock and a worker's may be apart when a post of ours is looked for by its time."""
+
+NUMBER = re.compile(r"-?[1-9][0-9]{0,9}")
 
 CONNECT = "connect the account again"
 
@@ -42,17 +45,6 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-class _GraphError(msgspec.Struct, frozen=True):
-    message: str = ""
-    code: int = 0
-    error_subcode: int = 0
-    error_user_msg: str = ""
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    error: _GraphError = _GraphError()
-
-
 class Created(msgspec.Struct, frozen=True):
     """What the Graph API answers to whatever makes something."""
 
@@ -60,18 +52,23 @@ class Created(msgspec.Struct, frozen=True):
 
 
 def read(answer: httpx.Response) -> Problem:
-    """Read a refusal of the Graph API."""
-    try:
-        error = msgspec.convert(json_object(answer), _Refusal).error
-    except msgspec.ValidationError:
-        error = _GraphError(message=answer.text)
+    """Read a refusal of the Graph API, field by field: a code counts though the text beside it is missing."""
+    error = json_object(answer).get("error")
+    said = error if isinstance(error, dict) else {}
+    message = said.get("error_user_msg") or said.get("message") or ("" if said else text_of(answer))
     return Problem(
         status=answer.status_code,
-        code=str(error.code or ""),
-        subcode=str(error.error_subcode or ""),
-        message=error.error_user_msg or error.message,
+        code=_code(said.get("code")),
+        subcode=_code(said.get("error_subcode")),
+        message=message if isinstance(message, str) else "",
         retry_after=wait_named(answer) or _usage_wait(answer),
     )
+
+
+def _code(value: object) -> str:
+    """A number that is not 0, as a number or as text; empty where there is none."""
+    text = str(value) if isinstance(value, int | str) else ""
+    return text if NUMBER.fullmatch(text) else ""
 
 
 FACEBOOK = Dialect(name="Facebook", read=read, rules=RULES)

@@ -13,8 +13,8 @@ import httpx
 import msgspec
 
 from jobrunner_publish.adapter import NOTE_EARLIER, NOTE_OURS, Account, Context, Post, Published
-from jobrunner_publish.api import Api, Dialect, json_object, wait_named
-from jobrunner_publish.failures import DuplicateError, RefusedError
+from jobrunner_publish.api import Api, Dialect, json_object, text_of, wait_named
+from jobrunner_publish.failures import AnswerLostError, DuplicateError, RefusedError
 from jobrunner_publish.verdicts import Problem, Verdict, rule
 
 RESERVED = re.compile(r"[\\|{}@\[\]()<>#*_~]")
@@ -52,11 +52,11 @@ def read(answer: httpx.Response) -> Problem:
         case {"inputErrors": [{"code": str(code)}, *_]}:
             pass
         case _:
-            code = str(body.get("code", ""))
+            code = str(body.get("code") or "")
     return Problem(
         status=answer.status_code,
         code=code,
-        message=str(body.get("message", "") or answer.text),
+        message=str(body.get("message") or text_of(answer)),
         retry_after=wait_named(answer),
     )
 
@@ -78,14 +78,21 @@ async def publish(post: Post, account: Account, context: Context) -> Published:
 
     images = await context.uploaded(post.media_urls, upload)
     effect = await context.effect()
+
+    async def send() -> str:
+        answer = await api.post("/rest/posts", json=_body(post, author, images))
+        if urn := answer.headers.get("x-restli-id", ""):
+            return str(urn)
+        # A proxy's page, say. It is sent again, and LinkedIn refuses what is there already.
+        raise AnswerLostError(f"LinkedIn answered {answer.status_code} without the id of a post")
+
     try:
-        answer = await effect.make(lambda: api.post("/rest/posts", json=_body(post, author, images)))
+        urn = await effect.make(send)
     except DuplicateError as error:
         named = POST_URN.search(str(error))
         note = NOTE_OURS if effect.lost_at is not None else NOTE_EARLIER
         urn = named.group() if named else ""
         return Published(post_id=urn, url=_url(urn), already=True, note=note)
-    urn = answer.headers.get("x-restli-id", "")
     return Published(post_id=urn, url=_url(urn))
 
 

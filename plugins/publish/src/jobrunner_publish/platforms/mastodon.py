@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from jobrunner_publish.adapter import Account, Context, Post, Published
-from jobrunner_publish.api import Api, Dialect, json_object, server_time, wait_named
+from jobrunner_publish.api import Api, Dialect, json_object, server_time, text_of, wait_named
 from jobrunner_publish.failures import RefusedError
 from jobrunner_publish.settings import PublishSettings
 from jobrunner_publish.verdicts import Problem, Verdict, rule
@@ -41,7 +41,7 @@ class _Status(msgspec.Struct, frozen=True):
 
 def read(answer: httpx.Response) -> Problem:
     """Read a refusal of an instance."""
-    message = str(json_object(answer).get("error", "") or answer.text)
+    message = str(json_object(answer).get("error") or text_of(answer))
     return Problem(status=answer.status_code, message=message, retry_after=_wait(answer))
 
 

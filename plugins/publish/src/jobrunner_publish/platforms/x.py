@@ -14,7 +14,7 @@ import httpx
 import msgspec
 
 from jobrunner_publish.adapter import NOTE_EARLIER, NOTE_OURS, Account, Context, Post, Published
-from jobrunner_publish.api import Api, Dialect, json_object, server_time, wait_named
+from jobrunner_publish.api import Api, Dialect, json_object, server_time, text_of, wait_named
 from jobrunner_publish.failures import DuplicateError, RefusedError
 from jobrunner_publish.verdicts import Problem, Verdict, rule
 
@@ -49,7 +49,7 @@ class _Answer(msgspec.Struct, frozen=True):
 def read(answer: httpx.Response) -> Problem:
     """Read a problem document of X."""
     body = json_object(answer)
-    message = str(body.get("detail") or body.get("title") or answer.text)
+    message = str(body.get("detail") or body.get("title") or text_of(answer))
     match body.get("errors"):
         case [{"message": str(more)}, *_] if more not in message:
             message = f"{message} {more}"
@@ -127,5 +127,5 @@ def _wait(answer: httpx.Response) -> float | None:
             answer.headers.get(f"{window}-remaining", "0"),
         )
         if reset.isdecimal() and left == "0":
-            waits.append(max(0.0, int(reset) - server_time(answer)))
+            waits.append(max(0.0, float(reset) - server_time(answer)))
     return max((wait for wait in waits if wait is not None), default=None)
