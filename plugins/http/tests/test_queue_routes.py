@@ -128,6 +128,9 @@ async def test_every_error_is_a_problem(house):
         ("GET", f"{QUEUE}/jobs?limit=many", 422),
         ("GET", f"{QUEUE}/jobs?limit=501", 422),
         ("GET", f"{QUEUE}/jobs?after=nonsense", 422),
+        ("GET", f"{QUEUE}/jobs?after=0:a%0A", 422),
+        ("GET", f"{QUEUE}/jobs?tenant=acme%0A", 422),
+        ("POST", f"{QUEUE}/pause?tenant=acme%0A", 422),
         ("POST", f"{QUEUE}/jobs", 422),
     ):
         answer = await admin.request(method, path, json={} if method == "POST" else None)

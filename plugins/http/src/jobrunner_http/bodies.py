@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from jobrunner.declaration import Declaration
 from jobrunner.limits import HeldTenant, Limit
 from jobrunner.model import MAX_PRIORITY, State
+from jobrunner_http import patterns
 
 MAX_JOBS = 1000
 """Jobs that one request enqueues, or names, at the most."""
@@ -18,15 +19,15 @@ MAX_JOBS = 1000
 MAX_LOOK = 10_000
 """Jobs that one request by filter looks at, at the most; it says where to go on."""
 
-JobId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+JobId = Annotated[str, Meta(min_length=1, max_length=128, pattern=patterns.JOB_ID)]
 Payload = dict[str, object]
-Cursor = Annotated[str, Meta(max_length=280, pattern=r"^-?[0-9]{1,20}:[A-Za-z0-9._-]{1,250}$")]
-TenantName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127}$")]
+Cursor = Annotated[str, Meta(max_length=280, pattern=patterns.CURSOR)]
+TenantName = Annotated[str, Meta(pattern=patterns.TENANT)]
 Text = Annotated[str, Meta(max_length=500)]
 Clearable = Literal["waiting", "delayed", "completed", "failed", "cancelled", "parked"]
 """The states whose jobs may be deleted: all but those that run."""
 
-HeaderText = Annotated[str, Meta(max_length=1024, pattern=r"^[ -~]*$")]
+HeaderText = Annotated[str, Meta(max_length=1024, pattern=patterns.HEADER_TEXT)]
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -172,7 +173,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
 
 
 Bound = Annotated[int, Meta(ge=0, le=10**9)]
-Rate = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,5}/[1-9][0-9]{0,5}(:[1-9][0-9]{0,5})?)$")]
+Rate = Annotated[str, Meta(pattern=patterns.RATE)]
 
 OF_THE_QUEUE = ("max_active_per_tenant", "rate_per_tenant", "max_waiting", "max_waiting_bytes")
 OF_A_TENANT = ("weight",)

@@ -18,6 +18,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from jobrunner.declaration import payload_schema
 from jobrunner.queue import Queue
 from jobrunner.version import version
+from jobrunner_http import patterns
 from jobrunner_http.access import Role
 from jobrunner_http.api.asking import BODY
 from jobrunner_http.bodies import body_schemas
@@ -214,7 +215,7 @@ def _tenant_header() -> Schema:
         "name": "x-tenant-id",
         "in": "header",
         "required": False,
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127}$"},
+        "schema": {"type": "string", "pattern": patterns.TENANT},
         "description": "Holds the request to one of the token's tenants.",
     }
 

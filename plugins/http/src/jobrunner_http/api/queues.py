@@ -12,6 +12,7 @@ from jobrunner.errors import StoreError
 from jobrunner.health import away
 from jobrunner.model import State
 from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
+from jobrunner_http import patterns
 from jobrunner_http.access import Caller, Role
 from jobrunner_http.api.asking import By, Named, OnSite, Said, taking
 from jobrunner_http.api.describing import problems
@@ -32,10 +33,7 @@ Minutes = Annotated[
 ]
 
 OneTenant = Annotated[
-    str,
-    QueryParameter(
-        pattern=r"^([A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127})?$", description="Of this tenant only, in the queue."
-    ),
+    str, QueryParameter(pattern=patterns.TENANT_OR_NONE, description="Of this tenant only, in the queue.")
 ]
 
 
