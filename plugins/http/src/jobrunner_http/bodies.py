@@ -199,11 +199,12 @@ class LimitChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", for
         said = self.said
         if not said:
             raise ValueError("name a limit")
+        spelt = dict(zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True))
         for name in said:
             if name in OF_THE_QUEUE and self.tenant is not UNSET:
-                raise ValueError(f"{name} is of the whole queue: leave tenant out")
+                raise ValueError(f"{spelt[name]} is of the whole queue: leave tenant out")
             if name in OF_A_TENANT and self.tenant is UNSET:
-                raise ValueError(f"{name} is of one tenant: name it")
+                raise ValueError(f"{spelt[name]} is of one tenant: name it")
 
     @property
     def said(self) -> dict[str, float | str | None]:

@@ -33,8 +33,9 @@ Minutes = Annotated[
 ]
 
 OneTenant = Annotated[
-    str, QueryParameter(pattern=patterns.TENANT_OR_NONE, description="Of this tenant only, in the queue.")
+    str | None, QueryParameter(pattern=patterns.TENANT, description="Of this tenant only, in the queue.")
 ]
+"""Not empty: a variable that a script forgot to set would pause the whole queue."""
 
 
 @get("/api/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
@@ -105,10 +106,10 @@ async def workers(site: OnSite, caller: By) -> list[WorkerView]:
     tags=["queues"],
     responses=problems(404),
 )
-async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") -> QueueState:
+async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
     """Let no further job of a queue start, or of one tenant; tokens that are held to some tenants pause those only."""
-    await site.changing.pause(caller, queue, tenant)
-    return QueueState(name=queue, paused=True, tenant=tenant)
+    await site.changing.pause(caller, queue, tenant or "")
+    return QueueState(name=queue, paused=True, tenant=tenant or "")
 
 
 @post(
@@ -118,10 +119,10 @@ async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") 
     tags=["queues"],
     responses=problems(404),
 )
-async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") -> QueueState:
+async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
     """Let a queue's jobs start again, or one tenant's; tokens that are held to some tenants resume those only."""
-    await site.changing.resume(caller, queue, tenant)
-    return QueueState(name=queue, paused=False, tenant=tenant)
+    await site.changing.resume(caller, queue, tenant or "")
+    return QueueState(name=queue, paused=False, tenant=tenant or "")
 
 
 @post(
