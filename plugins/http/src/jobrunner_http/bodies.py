@@ -79,18 +79,23 @@ class Enqueued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Choice(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Which jobs of a queue to change: those of `ids`, or those of a state that a filter wants.
 
-    The filter: the `state` of the change's own kinds; only this `tenant`'s; only those whose last error has this fingerprint (`cause`; `crash` where
-    their worker was lost). `limit` jobs are looked at, and `after` is the `next` of the answer before. With `dryRun` they
-    are counted and stay as they are. `reason` is for people, where jobs are cancelled.
+    The filter: the `state` of the change's own kinds, `tenant`, `cause`, `limit` and `after`.
     """
 
     ids: Annotated[list[JobId], Meta(min_length=1, max_length=MAX_JOBS)] | UnsetType = UNSET
+    """These jobs, whatever their state; no filter goes with them."""
     tenant: TenantName | UnsetType = UNSET
+    """Only this tenant's."""
     cause: Annotated[str, Meta(min_length=1, max_length=128)] | UnsetType = UNSET
+    """Only those whose last error has this fingerprint; `crash` where their worker was lost."""
     after: Cursor | UnsetType = UNSET
+    """Where to go on: the `next` of the answer before."""
     limit: Annotated[int, Meta(ge=1, le=MAX_LOOK)] | UnsetType = UNSET
+    """How many jobs are looked at, at the most."""
     dry_run: bool = False
+    """Count them, and leave them as they are."""
     reason: Text = ""
+    """For people, where jobs are cancelled."""
 
     @property
     def wanted_state(self) -> State | None:

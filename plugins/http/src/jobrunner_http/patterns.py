@@ -27,7 +27,7 @@ SITE_OR_NONE = rf"^(https?://[^\s/?#@]+/?)?{END}"
 
 _A_CURSOR = "the `next` of an answer before"
 _A_TENANT = "a tenant: 1 to 128 of letters, digits and ._:@|+-, a letter or digit first"
-_WORDS = {
+WORDS = {
     CURSOR: _A_CURSOR,
     CURSOR_OR_NONE: _A_CURSOR,
     JOB_ID: "a job's id: letters, digits and ._-, a letter or digit first",
@@ -40,7 +40,7 @@ _WORDS = {
 
 def worded(problem: str) -> str:
     """What is wrong, with a pattern of ours told in words; another problem as it is."""
-    for pattern, words in _WORDS.items():
+    for pattern, words in WORDS.items():
         if problem.endswith(f"matching regex {pattern!r}"):
             return f"expected {words}"
     return problem

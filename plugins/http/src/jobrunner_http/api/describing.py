@@ -15,7 +15,7 @@ from jobrunner_http import patterns
 from jobrunner_http.door import ROLE
 from jobrunner_http.problems import MEDIA_TYPE, Problem
 
-_WHAT = {
+WHAT = {
     400: "The request cannot be read, or its body broke off.",
     401: "No valid token.",
     403: "The token's role or its tenants do not allow it.",
@@ -70,7 +70,7 @@ def problems(*statuses: int, always: tuple[int, ...] = ALWAYS) -> dict[int, Resp
     return {
         status: ResponseSpec(
             data_container=Problem,
-            description=_WHAT[status],
+            description=WHAT[status],
             media_type=MEDIA_TYPE,
             generate_examples=False,
         )
@@ -78,19 +78,27 @@ def problems(*statuses: int, always: tuple[int, ...] = ALWAYS) -> dict[int, Resp
     }
 
 
-def describe(app: Litestar, paths: Schema) -> None:
+def describe(app: Litestar, document: Schema) -> None:
     """Say of every operation what it is for and for whom, and which headers its answers have; in place.
 
     Args:
         app: Whose routes they are.
-        paths: The document's `paths`, as the types alone make them.
+        document: As the types alone make it.
     """
+    paths, state = document["paths"], document["components"]["schemas"]["State"]
+    # The framework writes what one parameter says of its type into the type.
+    state.pop("description", None)
+    default = state.pop("default", None)
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):
             for method in handler.http_methods:
                 operation = paths.get(route.path_format, {}).get(str(method).lower())
                 if operation is not None:
                     _tell(handler, operation)
+                    for one in operation.get("parameters", ()):
+                        one["schema"] = _as_sent(one["schema"])
+                        if one["name"] == "state":
+                            one["schema"]["default"] = default
 
 
 def tenant_header() -> Schema:
@@ -102,6 +110,17 @@ def tenant_header() -> Schema:
         "schema": {"type": "string", "pattern": patterns.TENANT},
         "description": "Holds the request to one of the token's tenants.",
     }
+
+
+def _as_sent(schema: Schema) -> Schema:
+    """A parameter's schema without null, which no query can say: what may be left out is said elsewhere."""
+    members = [one for one in schema.get("oneOf", ()) if one != {"type": "null"}]
+    rest = {name: value for name, value in schema.items() if name != "oneOf"}
+    if len(members) == 1:
+        rest = {**members[0], **rest}
+    if "enum" in rest:
+        rest["enum"] = [one for one in rest["enum"] if one is not None]
+    return rest
 
 
 def _tell(handler: HTTPRouteHandler, operation: Schema) -> None:

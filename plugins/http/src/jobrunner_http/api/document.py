@@ -84,7 +84,7 @@ def with_queues(app: Litestar, document: Schema, queues: list[Queue]) -> Schema:
     """A document with the payloads of queues: their schemas, a test route each, and an enqueue route each."""
     full = copy.deepcopy(document)
     paths, schemas = full["paths"], full["components"]["schemas"]
-    describe(app, paths)
+    describe(app, full)
     schemas |= body_schemas(PREFIX + "{name}")
     for path, method, kind in _bodies(app):
         paths[path][method.lower()]["requestBody"] = _request_body(kind)

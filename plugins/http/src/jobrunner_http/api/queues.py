@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import Response, delete, get, post
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import QueryParameter
 
 from jobrunner.declaration import Declaration
 from jobrunner.errors import StoreError
@@ -36,6 +36,10 @@ OneTenant = Annotated[
     str | None, QueryParameter(pattern=patterns.TENANT, description="Of this tenant only, in the queue.")
 ]
 """Not empty: a variable that a script forgot to set would pause the whole queue."""
+
+OneState = Annotated[
+    Clearable | None, QueryParameter(description="Of this state only; without it, all but those that run.")
+]
 
 
 @get("/api/health", opt=open_to(Role.VIEWER), tags=["health"], responses=problems())
@@ -145,9 +149,7 @@ async def limit(site: OnSite, caller: By, queue: Named, wanted: Said[LimitChange
     tags=["queues"],
     responses=problems(404),
 )
-async def clear(
-    site: OnSite, caller: By, queue: Named, status: FromQuery[Clearable | None] = None
-) -> Cleared:
+async def clear(site: OnSite, caller: By, queue: Named, status: OneState = None) -> Cleared:
     """Delete a queue's jobs, or those of one state; never one that runs."""
     return await site.changing.clear(caller, queue, None if status is None else State(status))
 
