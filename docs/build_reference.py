@@ -18,6 +18,10 @@ from types import ModuleType
 import click
 import msgspec
 
+sys.path.insert(0, str(Path(__file__).parent))  # for whoever loads this by its path
+
+import http_reference
+
 from jobrunner import errors, events, hookspecs, settings
 from jobrunner.cli import COMMANDS, cli
 from jobrunner.events import EVENTS, Event, event_name
@@ -69,6 +73,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page(),
         "cli.md": cli_page(),
         "keys.md": keys_page(),
+        "http.md": http_reference.page(NOTE, documented_fields),
     }
 
 

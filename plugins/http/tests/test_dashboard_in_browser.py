@@ -1,14 +1,10 @@
 """The dashboard in a real headless Chromium: what moves by itself, keys, small screens, colours, and no script of others."""
 
-import shutil
-
 import pytest
 from dashboard_stock import QUEUE, addresses, hostile, stocked
 from http_house import parcel, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 LOW_CONTRAST = """() => {
   const parse = (text) => { const found = text.match(/[\\d.]+/g).map(Number); return { rgb: found.slice(0, 3), alpha: found[3] ?? 1 }; };
@@ -38,44 +34,6 @@ UNNAMED = """() => [...document.querySelectorAll("a, button, input:not([type=hid
   .filter((one) => one.checkVisibility())
   .filter((one) => !(one.textContent.trim() || one.getAttribute("aria-label") || one.labels?.length))
   .map((one) => one.outerHTML.slice(0, 120))"""
-
-
-@pytest.fixture
-async def chromium():
-    """Start a Chromium, or skip where there is none."""
-    driving = pytest.importorskip("playwright.async_api")
-    if PROGRAM is None:
-        pytest.skip("no Chromium is installed here")
-    async with driving.async_playwright() as driver:
-        program = await driver.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
-        yield program
-        await program.close()
-
-
-@pytest.fixture
-async def open_page(chromium, house):
-    """Return a function that opens a page as a token's owner; at the end nothing was refused and nothing had failed."""
-    troubles, contexts = [], []
-
-    async def make(path="/", role="admin", *, limits=None, **options):
-        context = await chromium.new_context(**options)
-        contexts.append(context)
-        page = await context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: troubles.append(f"dialog: {dialog.message}"))
-        page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
-        if role:
-            token = await house.token(role, **(limits or {}))
-            await page.goto(f"{house.url}/login/{house.site.link(token)}")
-        await page.goto(house.url + path)
-        return page
-
-    yield make
-    for context in contexts:
-        await context.close()
-    # A page that is not there, and the log-in page in its place, are told of as errors too.
-    assert [one for one in troubles if "status of 40" not in one] == []
 
 
 async def test_log_in_look_and_log_out(house, open_page):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jobrunner.errors import StoreUnavailableError
+
 HERE = Path(__file__).parent
 
 
@@ -52,6 +54,48 @@ async def test_document_has_every_route_and_every_queues_payload(house):
     assert names <= set(document["components"]["schemas"])
     ids = [operation["operationId"] for item in paths.values() for operation in item.values()]
     assert len(ids) == len(set(ids))
+
+
+async def test_every_operation_says_what_it_does_for_whom_and_when_to_come_back(house):
+    """What a client has to do after a 429 or a 503 must not be found out in production."""
+    document = (await (await house.client("viewer")).get("/api/openapi.json")).json()
+    told = {tag["name"] for tag in document["tags"]}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            where = f"{method} {path}"
+            assert set(operation["tags"]) <= told, where
+            assert " " in operation["summary"], where
+            probe = path in ("/livez", "/readyz")
+            roles = [role for need in operation["security"] for role in need["token"]]
+            assert len(roles) == (0 if probe else 1), where
+            assert ("Open to everybody." if probe else f"Role: {roles[0]}.") in operation["description"], (
+                where
+            )
+            names = [(one["name"], one["in"]) for one in operation.get("parameters", ())]
+            assert len(names) == len(set(names)), where
+            assert probe or ("x-tenant-id", "header") in names, where
+            for status in () if probe else ("429", "503"):
+                assert "Retry-After" in operation["responses"][status]["headers"], where
+
+
+async def test_answers_of_a_store_that_is_away_are_those_of_the_document(house):
+    """A health that is bad is no problem document, and the document has to say so."""
+    admin = await house.client()
+    document = (await admin.get("/api/openapi.json")).json()
+
+    async def gone(*_args, **_kwargs):
+        raise StoreUnavailableError("nobody is there")
+
+    house.site.admin.store.run = house.site.admin.store.run_many = gone
+    for known in (True, False):
+        if not known:
+            house.site.tokens._read_at = -100.0
+        for path in ("/api/health", "/api/queue/health", "/api/queue/stats", "/api/workers", "/metrics"):
+            answer = await admin.get(path)
+            said = document["paths"][path]["get"]["responses"]["503"]
+            assert answer.status_code == 503
+            assert answer.headers["content-type"] in said["content"], path
+            assert int(answer.headers["retry-after"]) >= 1
 
 
 async def test_methods_of_a_path_are_told_together(house):

@@ -4,15 +4,21 @@ import asyncio
 
 import httpx
 import pytest
+from http_house import until
 
 QUEUE = "/api/queue/parcel.deliver"
 
 
-async def raw(house, data, *, seconds=20.0, until_end=False):
-    """What comes back for bytes as they are; all of it until the server ends the connection, if wanted."""
+async def raw(house, data, *, seconds=20.0, until_end=False, half=False):
+    """What comes back for bytes as they are; all of it until the server ends the connection, if wanted.
+
+    With `half` our own side of the connection is ended after them.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
     writer.write(data)
     await writer.drain()
+    if half:
+        writer.write_eof()
     try:
         return await asyncio.wait_for(reader.read(-1 if until_end else 65536), seconds)
     finally:
@@ -143,6 +149,45 @@ async def test_slow_body_is_given_up(open_house):
     ).encode()
     answer = await raw(house, head, until_end=True)
     assert answer.split()[1] == b"408"
+
+
+@pytest.mark.parametrize(
+    "path", [f"{QUEUE}/jobs", f"{QUEUE}/limits", "/queues/parcel.deliver/pause", "/login"]
+)
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 100\r\n\r\n{",
+        b"Content-Length: 100\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\nno length\r\n",
+    ],
+)
+async def test_body_that_breaks_off_is_the_clients_fault(house, path, rest):
+    """A client that goes away while it sends is no error of ours: nobody is to be woken by it, and nothing is changed."""
+    token, before = await house.token("operator"), house.dump()
+    kind = "application/json" if path.startswith("/api") else "application/x-www-form-urlencoded"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: {kind}\r\n"
+    ).encode()
+    answer = await raw(house, head + rest, half=True, until_end=True)
+    assert answer.split()[1] == b"400"
+    assert b"the body broke off" in answer
+    assert house.lines("http.failed") == []
+    assert house.dump() == before
+
+
+async def test_client_that_is_gone_before_its_body_ends_leaves_no_error(house):
+    """As above, where nobody is there to read the answer."""
+    token = await house.token("operator")
+    head = f"POST {QUEUE}/jobs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\n{{"
+    _, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
+    writer.write(head.encode())
+    await writer.drain()
+    await until(lambda: house.app._gate._under_way)
+    writer.transport.abort()
+    await until(lambda: not house.app._gate._under_way)
+    assert house.lines("http.failed") == []
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,10 @@ async def test_limits_are_set_seen_and_forgotten_by_operators(house):
         {"rate": "1/60:9"},
         {"tenant": "no tenant", "maxActive": 1},
         {"paused": True},
+        {"tenant": "acme\n", "maxActive": 1},
+        {"rate": "100/60\n"},
+        {"ratePerTenant": "100/60:10\n"},
+        {"rate": "0\n"},
     ],
 )
 async def test_limit_that_is_none_changes_nothing(house, body):

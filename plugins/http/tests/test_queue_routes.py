@@ -1,5 +1,6 @@
 """Routes about queues: the source system's names and shapes, numbers, health, charts, causes, pause, clear."""
 
+import pytest
 from http_house import parcel
 
 QUEUE = "/api/queue/parcel.deliver"
@@ -128,6 +129,9 @@ async def test_every_error_is_a_problem(house):
         ("GET", f"{QUEUE}/jobs?limit=many", 422),
         ("GET", f"{QUEUE}/jobs?limit=501", 422),
         ("GET", f"{QUEUE}/jobs?after=nonsense", 422),
+        ("GET", f"{QUEUE}/jobs?after=0:a%0A", 422),
+        ("GET", f"{QUEUE}/jobs?tenant=acme%0A", 422),
+        ("POST", f"{QUEUE}/pause?tenant=acme%0A", 422),
         ("POST", f"{QUEUE}/jobs", 422),
     ):
         answer = await admin.request(method, path, json={} if method == "POST" else None)
@@ -138,6 +142,58 @@ async def test_every_error_is_a_problem(house):
         assert status != 405 or answer.headers["allow"]
     answer = await admin.post(f"{QUEUE}/jobs", content=b"{", headers={"content-type": "application/json"})
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("GET", f"{QUEUE}/jobs?state=odd", None, "state"),
+        ("GET", f"{QUEUE}/jobs?limit=0", None, "limit"),
+        ("GET", f"{QUEUE}/jobs?tenant=a%20b", None, "tenant"),
+        ("GET", f"{QUEUE}/minutes?last=0", None, "last"),
+        ("POST", f"{QUEUE}/limits", {"maxActivePerTenant": -1}, "maxActivePerTenant"),
+        ("POST", f"{QUEUE}/limits", {"maxActivePerTenant": 1, "tenant": "acme"}, None),
+        ("POST", f"{QUEUE}/limits", {"ratePerTenant": "1/60:9"}, "ratePerTenant"),
+        ("POST", f"{QUEUE}/limits", {"ratePerTenant": "fast"}, "ratePerTenant"),
+        ("POST", f"{QUEUE}/retry", {"dryRun": 1}, "dryRun"),
+        ("POST", f"{QUEUE}/retry", {"after": "odd"}, "after"),
+        ("POST", f"{QUEUE}/jobs", {"payload": {"tenantId": 5}}, "tenantId"),
+        ("POST", f"{QUEUE}/jobs", {"jobs": [{"payload": {"tenantId": "a"}, "id": "a b"}]}, "jobs[0].id"),
+        ("POST", f"{QUEUE}/pause?tenant=a%20b", None, "tenant"),
+    ],
+)
+async def test_problem_names_what_is_wrong_as_it_was_sent_and_in_words(house, method, path, body, field):
+    """Who reads it knows the wire's names only, and a regular expression says nothing to most people."""
+    admin = await house.client()
+    answer = await admin.request(method, path, json=body)
+    assert answer.status_code == 422
+    problem = answer.json()
+    assert (field or "maxActivePerTenant") in problem["detail"]
+    assert [one["field"] for one in problem.get("errors", [])] == ([field] if field else [])
+    assert not [word for word in ("regex", "max_", "_tenant", "shown") if word in answer.text]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("DELETE", f"{QUEUE}/clear?state=failed", "state"),
+        ("DELETE", f"{QUEUE}/clear?status=failed&status=waiting", "status"),
+        ("DELETE", f"{QUEUE}/clear?status=", "status"),
+        ("POST", f"{QUEUE}/pause?tennant=acme", "tennant"),
+        ("POST", f"{QUEUE}/pause?tenant=", "tenant"),
+        ("POST", f"{QUEUE}/resume?tenant=acme&tenant=globex", "tenant"),
+        ("POST", f"{QUEUE}/retry?dryRun=true", "dryRun"),
+        ("POST", f"{QUEUE}/pause?%00%ff=1", "\x00\ufffd"),
+    ],
+)
+async def test_query_that_a_change_does_not_know_changes_nothing(house, method, path, field):
+    """A filter that is misspelt or empty would reach everything that it was to spare."""
+    admin = await house.client()
+    await house.enqueue(parcel("acme"), parcel("globex"))
+    before = house.dump()
+    answer = await admin.request(method, path, json={} if "retry" in path else None)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert house.dump() == before
 
 
 async def test_error_that_nobody_thought_of_tells_the_log_and_not_the_caller(house, monkeypatch):

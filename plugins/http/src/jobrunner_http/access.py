@@ -15,7 +15,7 @@ class Role(IntEnum):
     VIEWER = 2
     """Look at queues, jobs and workers."""
     OPERATOR = 3
-    """Enqueue; retry, cancel and promote jobs; pause and resume queues."""
+    """Enqueue; retry, cancel and promote jobs; pause and resume queues; set limits."""
     ADMIN = 4
     """Remove jobs and clear queues."""
 

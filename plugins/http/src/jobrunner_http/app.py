@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, Any
 
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Request, Response, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.enums import ScopeType
@@ -20,6 +20,7 @@ from jobrunner.plugins import Plugins
 from jobrunner_http.access import Caller
 from jobrunner_http.api import events, jobs, metrics, probes, queues
 from jobrunner_http.api.document import document_config
+from jobrunner_http.api.spelling import exact_query, spellings
 from jobrunner_http.dashboard import Dashboard
 from jobrunner_http.door import Door, caller_of
 from jobrunner_http.gate import Gate
@@ -117,7 +118,7 @@ def build(site: Site, board: Dashboard) -> Litestar:
         return caller_of(request.scope)
 
     def failed(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        problem = problem_of(error)
+        problem = problem_of(error, spelt=lambda: spellings(request.route_handler))
         if problem.status == 500 or isinstance(error, StoreCorruptError):
             site.trail.failed(request.method, request.scope["path"], error)
         return board.missing(request, problem) or problem.response()
@@ -130,7 +131,7 @@ def build(site: Site, board: Dashboard) -> Litestar:
         *probes.HANDLERS,
     ]
     return Litestar(
-        [*handlers, *board.routes()],
+        [Router("/", route_handlers=handlers, guards=[exact_query]), *board.routes()],
         dependencies={
             "site": Provide(the_site, sync_to_thread=False),
             "caller": Provide(the_caller, sync_to_thread=False),

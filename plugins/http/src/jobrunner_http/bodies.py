@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from jobrunner.declaration import Declaration
 from jobrunner.limits import HeldTenant, Limit
 from jobrunner.model import MAX_PRIORITY, State
+from jobrunner_http import patterns
 
 MAX_JOBS = 1000
 """Jobs that one request enqueues, or names, at the most."""
@@ -18,15 +19,15 @@ MAX_JOBS = 1000
 MAX_LOOK = 10_000
 """Jobs that one request by filter looks at, at the most; it says where to go on."""
 
-JobId = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+JobId = Annotated[str, Meta(min_length=1, max_length=128, pattern=patterns.JOB_ID)]
 Payload = dict[str, object]
-Cursor = Annotated[str, Meta(max_length=280, pattern=r"^-?[0-9]{1,20}:[A-Za-z0-9._-]{1,250}$")]
-TenantName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127}$")]
+Cursor = Annotated[str, Meta(max_length=280, pattern=patterns.CURSOR)]
+TenantName = Annotated[str, Meta(pattern=patterns.TENANT)]
 Text = Annotated[str, Meta(max_length=500)]
 Clearable = Literal["waiting", "delayed", "completed", "failed", "cancelled", "parked"]
 """The states whose jobs may be deleted: all but those that run."""
 
-HeaderText = Annotated[str, Meta(max_length=1024, pattern=r"^[ -~]*$")]
+HeaderText = Annotated[str, Meta(max_length=1024, pattern=patterns.HEADER_TEXT)]
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -78,18 +79,23 @@ class Enqueued(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Choice(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Which jobs of a queue to change: those of `ids`, or those of a state that a filter wants.
 
-    The filter: the `state` of the change's own kinds; only this `tenant`'s; only those whose last error has this fingerprint (`cause`; `crash` where
-    their worker was lost). `limit` jobs are looked at, and `after` is the `next` of the answer before. With `dryRun` they
-    are counted and stay as they are. `reason` is for people, where jobs are cancelled.
+    The filter: the `state` of the change's own kinds, `tenant`, `cause`, `limit` and `after`.
     """
 
     ids: Annotated[list[JobId], Meta(min_length=1, max_length=MAX_JOBS)] | UnsetType = UNSET
+    """These jobs, whatever their state; no filter goes with them."""
     tenant: TenantName | UnsetType = UNSET
+    """Only this tenant's."""
     cause: Annotated[str, Meta(min_length=1, max_length=128)] | UnsetType = UNSET
+    """Only those whose last error has this fingerprint; `crash` where their worker was lost."""
     after: Cursor | UnsetType = UNSET
+    """Where to go on: the `next` of the answer before."""
     limit: Annotated[int, Meta(ge=1, le=MAX_LOOK)] | UnsetType = UNSET
+    """How many jobs are looked at, at the most."""
     dry_run: bool = False
+    """Count them, and leave them as they are."""
     reason: Text = ""
+    """For people, where jobs are cancelled."""
 
     @property
     def wanted_state(self) -> State | None:
@@ -172,7 +178,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
 
 
 Bound = Annotated[int, Meta(ge=0, le=10**9)]
-Rate = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]{0,5}/[1-9][0-9]{0,5}(:[1-9][0-9]{0,5})?)$")]
+Rate = Annotated[str, Meta(pattern=patterns.RATE)]
 
 OF_THE_QUEUE = ("max_active_per_tenant", "rate_per_tenant", "max_waiting", "max_waiting_bytes")
 OF_A_TENANT = ("weight",)
@@ -198,11 +204,12 @@ class LimitChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel", for
         said = self.said
         if not said:
             raise ValueError("name a limit")
+        spelt = dict(zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True))
         for name in said:
             if name in OF_THE_QUEUE and self.tenant is not UNSET:
-                raise ValueError(f"{name} is of the whole queue: leave tenant out")
+                raise ValueError(f"{spelt[name]} is of the whole queue: leave tenant out")
             if name in OF_A_TENANT and self.tenant is UNSET:
-                raise ValueError(f"{name} is of one tenant: name it")
+                raise ValueError(f"{spelt[name]} is of one tenant: name it")
 
     @property
     def said(self) -> dict[str, float | str | None]:

@@ -370,5 +370,7 @@ def stored(name: str, value: float | str | None) -> object:
     try:
         return RateLimit.parse(str(value)).stored
     except ValueError as error:
-        wrong = FieldProblem(field="ratePerTenant" if name != "rate" else name, problem=str(error))
-        raise ProblemError(422, str(error), errors=[wrong]) from None
+        field = "ratePerTenant" if name != "rate" else name
+        problem = str(error).removeprefix("RateLimit: ")
+        wrong = [FieldProblem(field=field, problem=problem)]
+        raise ProblemError(422, f"{field}: {problem}", errors=wrong) from None

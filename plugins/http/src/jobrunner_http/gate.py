@@ -219,6 +219,10 @@ class _Body:
                 return {"type": "http.disconnect"}
             late = f"the body did not arrive within {self._seconds:g} seconds"
             raise ProblemError(408, late, headers={"connection": "close"}) from None
+        if message["type"] == "http.disconnect" and self._raises:
+            self._whole = True
+            broken = "the body broke off before its end; send all of it, as long as its length says"
+            raise ProblemError(400, broken, headers={"connection": "close"})
         if message["type"] == "http.request":
             self._left -= len(message["body"])
             self._whole = not message["more_body"]

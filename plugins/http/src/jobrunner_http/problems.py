@@ -6,7 +6,7 @@ What goes out never holds a traceback, a setting, or a value that a client sent 
 from __future__ import annotations
 
 import http
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from litestar import Response
@@ -26,6 +26,7 @@ from jobrunner.errors import (
     UnknownQueueError,
 )
 from jobrunner.producing import BatchError
+from jobrunner_http.patterns import worded
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -106,8 +107,13 @@ def not_found(what: str) -> ProblemError:
     return ProblemError(404, what)
 
 
-def problem_of(error: BaseException) -> ProblemError:
-    """The answer that an error becomes; 500 for one that nobody thought of."""
+def problem_of(error: BaseException, spelt: Callable[[], Mapping[str, str]] = dict) -> ProblemError:
+    """The answer that an error becomes; 500 for one that nobody thought of.
+
+    Args:
+        error: The error.
+        spelt: Gives what requests call the parameters of the route that it came from, where they have another name here.
+    """
     match error:
         case ProblemError():
             return error
@@ -116,7 +122,7 @@ def problem_of(error: BaseException) -> ProblemError:
         case JobrunnerError():
             return _of_jobrunner(error)
         case ValidationException():
-            return ProblemError(422, "some values do not fit", errors=_fields(error))
+            return _of_values(_fields(error, spelt()))
         case HTTPException():
             return _of_framework(error)
         case _:
@@ -175,12 +181,17 @@ def _of_framework(error: HTTPException) -> ProblemError:
             return ProblemError(status, "the request cannot be read", headers=keep)
 
 
-def _fields(error: ValidationException) -> list[FieldProblem]:
+def _of_values(wrong: list[FieldProblem]) -> ProblemError:
+    told = "; ".join(f"{one.field}: {one.problem}" if one.field else one.problem for one in wrong)
+    return ProblemError(422, told[:1000] or "some values do not fit", errors=wrong)
+
+
+def _fields(error: ValidationException, spelt: Mapping[str, str]) -> list[FieldProblem]:
     extra = error.extra if isinstance(error.extra, list) else []
-    return [
-        FieldProblem(
-            field=str(one.get("key", ""))[:200], problem=" ".join(str(one.get("message", "")).split())[:300]
-        )
-        for one in extra
-        if isinstance(one, dict)
-    ]
+    found = []
+    for one in extra:
+        if isinstance(one, dict):
+            name, problem = str(one.get("key", "")), " ".join(str(one.get("message", "")).split())
+            field = spelt.get(name, name)[:200]
+            found.append(FieldProblem(field=field, problem=worded(problem[:1].lower() + problem[1:])[:300]))
+    return found

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from jobrunner.settings import plugin_settings
+from jobrunner_http import patterns
 from jobrunner_http.addresses import is_network
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -49,9 +50,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: Port = 3000
-    public_url: Annotated[str, Meta(pattern=r"^(https?://[^\s/?#@]+/?)?$")] = ""
+    public_url: Annotated[str, Meta(pattern=patterns.SITE_OR_NONE)] = ""
     allowed_hosts: tuple[str, ...] = ()
-    cors_origins: tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+$")], ...] = ()
+    cors_origins: tuple[Annotated[str, Meta(pattern=patterns.ORIGIN)], ...] = ()
     max_body: Annotated[int, Meta(ge=1024, le=64 << 20)] = 1 << 20
     max_header: Annotated[int, Meta(ge=8192, le=1 << 20)] = 32 << 10
     header_timeout: Annotated[float, Meta(ge=1, le=300)] = 10.0

@@ -18,6 +18,7 @@ from jobrunner.codec import blame
 from jobrunner_http.access import Caller, Role
 from jobrunner_http.bodies import Payload
 from jobrunner_http.door import open_to
+from jobrunner_http.patterns import worded
 from jobrunner_http.problems import FieldProblem, ProblemError
 from jobrunner_http.site import Site
 
@@ -57,8 +58,10 @@ def _reading(kind: Any) -> Callable[[Ask], Awaitable[Any]]:
             return msgspec.convert(read(msgspec.json.decode(raw or b"null")), kind)
         except msgspec.ValidationError as error:
             said = blame("the body", error)
-            wrong = [FieldProblem(field=said.field, problem=said.problem)] if said.field else []
-            raise ProblemError(422, str(said), errors=wrong) from None
+            problem = worded(said.problem)
+            wrong = [FieldProblem(field=said.field, problem=problem)] if said.field else []
+            told = str(said).replace(said.problem, problem)
+            raise ProblemError(422, told, errors=wrong) from None
         except NO_JSON:
             raise ProblemError(400, "the body is not JSON that can be read") from None
 

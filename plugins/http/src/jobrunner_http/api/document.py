@@ -20,6 +20,7 @@ from jobrunner.queue import Queue
 from jobrunner.version import version
 from jobrunner_http.access import Role
 from jobrunner_http.api.asking import BODY
+from jobrunner_http.api.describing import describe, tags
 from jobrunner_http.bodies import body_schemas
 from jobrunner_http.door import caller_of, open_to
 from jobrunner_http.problems import not_found
@@ -72,6 +73,7 @@ def document_config(site: Site) -> OpenAPIConfig:
         description="Queues, jobs and workers. Errors are problem details (RFC 9457).",
         components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
         security=[{"token": []}],
+        tags=tags(),
         render_plugins=[Document(site)],
         openapi_router=router,
         use_handler_docstrings=True,
@@ -82,10 +84,7 @@ def with_queues(app: Litestar, document: Schema, queues: list[Queue]) -> Schema:
     """A document with the payloads of queues: their schemas, a test route each, and an enqueue route each."""
     full = copy.deepcopy(document)
     paths, schemas = full["paths"], full["components"]["schemas"]
-    for item in paths.values():
-        for operation in item.values():
-            if "probes" in operation.get("tags", ()):
-                operation["security"] = []
+    describe(app, full)
     schemas |= body_schemas(PREFIX + "{name}")
     for path, method, kind in _bodies(app):
         paths[path][method.lower()]["requestBody"] = _request_body(kind)
@@ -179,10 +178,8 @@ def _trial(pattern: Schema, queue: Queue, payload: Schema) -> Schema:
     operation = item["post"]
     operation["operationId"] = f"test_{queue.name}"
     operation["summary"] = f"Enqueue a job to {queue.name}"
-    operation["parameters"] = [
-        *(one for one in operation.get("parameters", ()) if one["name"] not in ("group", "action")),
-        _tenant_header(),
-    ]
+    kept = (one for one in operation.get("parameters", ()) if one["name"] not in ("group", "action"))
+    operation["parameters"] = list(kept)
     operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": payload}}}
     return item
 
@@ -191,10 +188,7 @@ def _enqueue(schemas: Schema, pattern: Schema, queue: Queue, payload: Schema) ->
     operation = copy.deepcopy(pattern["post"])
     operation["operationId"] = f"enqueue_{queue.name}"
     operation["summary"] = f"Enqueue jobs to {queue.name}"
-    operation["parameters"] = [
-        *(one for one in operation.get("parameters", ()) if one["name"] != "queue"),
-        _tenant_header(),
-    ]
+    operation["parameters"] = [one for one in operation.get("parameters", ()) if one["name"] != "queue"]
     one, many = copy.deepcopy(schemas["Enqueue"]), copy.deepcopy(schemas["NewJob"])
     many["properties"]["payload"] = one["properties"]["payload"] = payload
     one["properties"]["jobs"]["items"] = many
@@ -207,16 +201,6 @@ def _enqueue(schemas: Schema, pattern: Schema, queue: Queue, payload: Schema) ->
         listing["summary"] = f"List jobs of {queue.name}"
         listing["parameters"] = [one for one in listing.get("parameters", ()) if one["name"] != "queue"]
     return item
-
-
-def _tenant_header() -> Schema:
-    return {
-        "name": "x-tenant-id",
-        "in": "header",
-        "required": False,
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127}$"},
-        "description": "Holds the request to one of the token's tenants.",
-    }
 
 
 def _as_problem(response: Response[Any]) -> Response[Any]:

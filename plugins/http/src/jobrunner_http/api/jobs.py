@@ -12,6 +12,7 @@ from msgspec import UNSET
 
 from jobrunner.model import State as JobState
 from jobrunner.views import JobPage
+from jobrunner_http import patterns
 from jobrunner_http.access import Role
 from jobrunner_http.api.asking import Ask, By, Named, OnSite, Said, taking
 from jobrunner_http.api.describing import problems
@@ -38,15 +39,12 @@ After = Annotated[
     str,
     QueryParameter(
         max_length=280,
-        pattern=r"^(-?[0-9]{1,20}:[A-Za-z0-9._-]{1,250})?$",
+        pattern=patterns.CURSOR_OR_NONE,
         description="The `next` of the page before.",
     ),
 ]
 Tenant = Annotated[
-    str,
-    QueryParameter(
-        pattern=r"^([A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127})?$", description="Only this tenant's jobs."
-    ),
+    str, QueryParameter(pattern=patterns.TENANT_OR_NONE, description="Only this tenant's jobs.")
 ]
 Shown = Annotated[JobState, QueryParameter(name="state", description="The state whose jobs are listed.")]
 ENQUEUE = (404, 408, 409, 413)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from litestar import Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromQuery
+from litestar.params import QueryParameter
 
 from jobrunner_http.access import Role
 from jobrunner_http.api.asking import By, OnSite
@@ -22,6 +24,11 @@ class Backlog(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Jobs that wait or run."""
     waiting: int
     active: int
+
+
+Queues = Annotated[
+    list[str] | None, QueryParameter(description="Of these queues only; it may be said several times.")
+]
 
 
 @get(
@@ -45,7 +52,7 @@ async def metrics(site: OnSite, caller: By) -> Response[bytes]:
 
 
 @get("/api/backlog", opt=open_to(Role.METRICS), tags=["metrics"], responses=problems(404))
-async def backlog(site: OnSite, caller: By, queue: FromQuery[list[str] | None] = None) -> Backlog:
+async def backlog(site: OnSite, caller: By, queue: Queues = None) -> Backlog:
     """Give the number of jobs that wait or run, of some queues or all: what an autoscaler divides by a worker's share."""
     stats = [await site.looking.stats(caller, name) for name in dict.fromkeys(queue or ())]
     found = [one for part in stats for one in part] if queue else await site.looking.stats(caller)

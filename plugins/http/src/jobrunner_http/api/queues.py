@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import Response, delete, get, post
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import QueryParameter
 
 from jobrunner.declaration import Declaration
 from jobrunner.errors import StoreError
 from jobrunner.health import away
 from jobrunner.model import State
 from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
+from jobrunner_http import patterns
 from jobrunner_http.access import Caller, Role
 from jobrunner_http.api.asking import By, Named, OnSite, Said, taking
 from jobrunner_http.api.describing import problems
@@ -32,10 +33,12 @@ Minutes = Annotated[
 ]
 
 OneTenant = Annotated[
-    str,
-    QueryParameter(
-        pattern=r"^([A-Za-z0-9][A-Za-z0-9._:@|+-]{0,127})?$", description="Of this tenant only, in the queue."
-    ),
+    str | None, QueryParameter(pattern=patterns.TENANT, description="Of this tenant only, in the queue.")
+]
+"""Not empty: a variable that a script forgot to set would pause the whole queue."""
+
+OneState = Annotated[
+    Clearable | None, QueryParameter(description="Of this state only; without it, all but those that run.")
 ]
 
 
@@ -107,10 +110,10 @@ async def workers(site: OnSite, caller: By) -> list[WorkerView]:
     tags=["queues"],
     responses=problems(404),
 )
-async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") -> QueueState:
+async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
     """Let no further job of a queue start, or of one tenant; tokens that are held to some tenants pause those only."""
-    await site.changing.pause(caller, queue, tenant)
-    return QueueState(name=queue, paused=True, tenant=tenant)
+    await site.changing.pause(caller, queue, tenant or "")
+    return QueueState(name=queue, paused=True, tenant=tenant or "")
 
 
 @post(
@@ -120,10 +123,10 @@ async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") 
     tags=["queues"],
     responses=problems(404),
 )
-async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = "") -> QueueState:
+async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
     """Let a queue's jobs start again, or one tenant's; tokens that are held to some tenants resume those only."""
-    await site.changing.resume(caller, queue, tenant)
-    return QueueState(name=queue, paused=False, tenant=tenant)
+    await site.changing.resume(caller, queue, tenant or "")
+    return QueueState(name=queue, paused=False, tenant=tenant or "")
 
 
 @post(
@@ -146,9 +149,7 @@ async def limit(site: OnSite, caller: By, queue: Named, wanted: Said[LimitChange
     tags=["queues"],
     responses=problems(404),
 )
-async def clear(
-    site: OnSite, caller: By, queue: Named, status: FromQuery[Clearable | None] = None
-) -> Cleared:
+async def clear(site: OnSite, caller: By, queue: Named, status: OneState = None) -> Cleared:
     """Delete a queue's jobs, or those of one state; never one that runs."""
     return await site.changing.clear(caller, queue, None if status is None else State(status))
 

@@ -15,6 +15,7 @@ from jobrunner_http.problems import ProblemError, problem_of
 from jobrunner_http.site import Site
 
 TITLES = {
+    400: "That cannot be read",
     403: "Not for this token",
     404: "Not here",
     409: "Not in this state",
@@ -64,7 +65,6 @@ def page_of(pages: Pages, request: Request[Any, Any, Any], problem: ProblemError
         "title": TITLES.get(problem.status, "Something went wrong"),
         "status": problem.status,
         "detail": problem.detail,
-        "errors": problem.errors,
         "back": above(path),
     }
     kept = {name: value for name, value in problem.headers.items() if name in ("retry-after", "allow")}

@@ -5,20 +5,24 @@ A form is answered by the page that shows what it did.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, post
 from litestar.params import URLEncodedBody
 from msgspec import Meta
 
+from jobrunner.errors import InvalidNameError
 from jobrunner.model import State
-from jobrunner_http.access import Role
+from jobrunner_http.access import Caller, Role
 from jobrunner_http.api.asking import Ask, By, Named, OnSite
-from jobrunner_http.bodies import LimitChange, RetryChoice
-from jobrunner_http.dashboard.rendering import back
+from jobrunner_http.bodies import RetryChoice
+from jobrunner_http.dashboard.limit_form import limit_change
+from jobrunner_http.dashboard.queue_pages import Draft, queue_data
+from jobrunner_http.dashboard.rendering import OnPages, Pages, back
 from jobrunner_http.door import open_to
 from jobrunner_http.problems import ProblemError
+from jobrunner_http.site import Site
 
 
 class TenantForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +67,15 @@ class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
 
 @post("/queues/{queue:str}/pause", opt=open_to(Role.OPERATOR))
 async def pause(
-    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[TenantForm]
-) -> Response[None]:
+    site: OnSite, pages: OnPages, caller: By, request: Ask, queue: Named, data: URLEncodedBody[TenantForm]
+) -> Response[Any]:
     """Let no further job start, of a queue or of one tenant."""
     tenant = data.tenant.strip()
-    await site.changing.pause(caller, queue, tenant)
+    try:
+        await site.changing.pause(caller, queue, tenant)
+    except InvalidNameError as error:
+        draft = Draft(form="pause", wrong=str(error), field="tenant", tenant=data.tenant)
+        return await _once_more(site, pages, caller, request, queue, draft)
     return back(request, "queues", queue, done="tenant_paused" if tenant else "paused")
 
 
@@ -83,29 +91,33 @@ async def resume(
 
 @post("/queues/{queue:str}/limits", opt=open_to(Role.OPERATOR))
 async def limit(
-    site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[LimitForm]
-) -> Response[None]:
+    site: OnSite, pages: OnPages, caller: By, request: Ask, queue: Named, data: URLEncodedBody[LimitForm]
+) -> Response[Any]:
     """Set one limit, or forget what was set."""
-    value = data.value.strip()
-    wanted: dict[str, object] = {"tenant": data.tenant.strip()} if data.tenant.strip() else {}
-    if data.limit.startswith("rate") or not value:
-        wanted[data.limit] = value or None
-    else:
-        try:
-            wanted[data.limit] = float(value) if data.limit == "weight" else int(value)
-        except ValueError:
-            raise ProblemError(422, "a limit is a whole number, 0 for any; a rate is like 100/60") from None
     try:
-        change = msgspec.convert({_wire(name): one for name, one in wanted.items()}, LimitChange)
-    except msgspec.ValidationError as error:
-        raise ProblemError(422, str(error).partition(" - at ")[0]) from None
-    await site.changing.limit(caller, queue, change)
+        await site.changing.limit(caller, queue, limit_change(data.limit, data.tenant, data.value))
+    except ProblemError as error:
+        if error.status != 422:
+            raise
+        field = "tenant" if [one for one in error.errors if one.field == "tenant"] else "value"
+        draft = Draft(
+            form="limit",
+            wrong=error.detail,
+            field=field,
+            limit=data.limit,
+            tenant=data.tenant,
+            value=data.value,
+        )
+        return await _once_more(site, pages, caller, request, queue, draft)
     return back(request, "queues", queue, done="limited")
 
 
-def _wire(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+async def _once_more(
+    site: Site, pages: Pages, caller: Caller, request: Ask, queue: str, draft: Draft
+) -> Response[bytes]:
+    """The queue's page again, with a form as it was sent and what is wrong with it."""
+    data = await queue_data(site, caller, queue, {}, draft)
+    return pages.show(request, "queue.html", data, status=422)
 
 
 @post("/queues/{queue:str}/clear", opt=open_to(Role.ADMIN))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 
+import msgspec
 from litestar import Response, get
 
 from jobrunner.declaration import Declaration
@@ -36,10 +38,40 @@ LOOKED_FOR = (
 """Which state's jobs are shown where none is asked for: the first one that has any."""
 
 
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What was typed into a form that was not taken: it comes back with what is wrong, so that nobody types it again."""
+
+    form: str
+    """`limit` or `pause`."""
+    wrong: str
+    field: str
+    """The input that is wrong."""
+    tenant: str = ""
+    limit: str = ""
+    value: str = ""
+
+
 @get("/queues/{queue:str}", opt=open_to(Role.VIEWER))
 async def queue_page(site: OnSite, pages: OnPages, caller: By, request: Ask, queue: Named) -> Response[bytes]:
     """Show a queue: how it is, and its jobs of one state."""
-    asked = request.query_params
+    return pages.show(request, "queue.html", await queue_data(site, caller, queue, request.query_params))
+
+
+async def queue_data(
+    site: Site, caller: Caller, queue: str, asked: Mapping[str, str], draft: Draft | None = None
+) -> dict[str, object]:
+    """What a queue's page shows.
+
+    Args:
+        site: What all requests share.
+        caller: Whoever looks.
+        queue: The queue.
+        asked: What the address asks for: `state`, `tenant`, `after`, `range`.
+        draft: What a form on it was sent with, where that was not taken.
+
+    Raises:
+        UnknownQueueError: There is no such queue for the caller.
+    """
     back = asked.get("range", "1h")
     back = back if back in charts.RANGES else "1h"
     last, each = charts.RANGES[back]
@@ -59,8 +91,9 @@ async def queue_page(site: OnSite, pages: OnPages, caller: By, request: Ask, que
         site.looking.limits(caller, queue),
     )
     numbers = charts.numbers_of(stats)
-    data = {
+    return {
         "queue": queue,
+        "draft": draft,
         "stats": stats,
         "numbers": numbers,
         "parts": charts.parts(numbers),
@@ -80,7 +113,6 @@ async def queue_page(site: OnSite, pages: OnPages, caller: By, request: Ask, que
         "limit_names": phrases.LIMITS,
         "clearable": [one for one in numbers if one != State.ACTIVE and numbers[one]],
     }
-    return pages.show(request, "queue.html", data)
 
 
 @get("/queues/{queue:str}/schema", opt=open_to(Role.VIEWER))
