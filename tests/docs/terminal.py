@@ -29,8 +29,8 @@ class Terminal:
         self.folder, self.environ = folder, dict(environ)
         self._start_process = start_process
 
-    def type(self, text: str) -> str:
-        """Run commands, which have to end well; what they printed, errors too, in order."""
+    def type(self, text: str, *, status: int = 0) -> str:
+        """Run commands, which have to end with a status; what they printed, errors too, in order."""
         log = self.folder / ".typed.log"
         with log.open("w", encoding="utf-8") as output:  # a file: nobody can hold its end open
             ended = subprocess.run(
@@ -43,8 +43,14 @@ class Terminal:
                 timeout=TIMEOUT_S,
             )
         printed = log.read_text("utf-8")
-        assert ended.returncode == 0, f"{text}\n{printed}"
+        assert ended.returncode == status, f"{text}\n{printed}"
         return printed
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file, and the folders above it."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
 
     def leave_running(self, text: str) -> Process:
         """Run commands whose last one, or each one, goes on until `interrupt`."""

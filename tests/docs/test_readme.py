@@ -11,7 +11,7 @@ from rig.snippets import execute
 async def test_first_queue_works_as_written(snippets, terminal, monkeypatch, capsys):
     """The page promises that a newcomer sees a job run; a step that is off by a word would lose them."""
     plugin, run, enqueue, producer = snippets
-    (terminal.folder / "greeting.py").write_text(plugin.text, "utf-8")
+    terminal.write("greeting.py", plugin.text)
     worker = terminal.leave_running(run.text)
     worker.wait_for_line("worker.started")
 
