@@ -2,7 +2,7 @@
 
 import os
 
-pytest_plugins = ["rig.fixtures"]
+pytest_plugins = ["rig.fixtures", "rig.add_ons", "rig.snippets"]
 
 
 def pytest_xdist_auto_num_workers() -> int:

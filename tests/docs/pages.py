@@ -1,22 +1,15 @@
-"""What the tests read out of Markdown pages: fenced blocks, links, and the anchors that headings make.
+"""What the tests read out of Markdown pages beside their fenced blocks: links, and the anchors that headings make.
 
 Reads text only, and never a network.
 """
 
 import importlib.util
 import re
-import unicodedata
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-ROOT = Path(__file__).parents[2]
+from rig.snippets import ROOT, slug, without_blocks
 
-FENCE = re.compile(
-    r"^(?P<indent> *)(?P<marks>`{3,}|~{3,})(?P<kind>[\w+-]*)[ \t]*(?P<info>[^\n]*)\n"
-    r"(?P<text>.*?)^ *(?P=marks)[ \t]*$",
-    flags=re.DOTALL | re.MULTILINE,
-)
 COMMENT = re.compile(r"<!--.*?-->", flags=re.DOTALL)
 CODE = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", flags=re.DOTALL)
 INLINE = re.compile(r"\]\(\s*<?([^\s)>]+)>?(?:\s+[\"'][^)]*)?\)")
@@ -36,40 +29,15 @@ def program(name: str) -> ModuleType:
     return module
 
 
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """A fenced block: its language, its `title`, and its text."""
-
-    kind: str
-    title: str
-    text: str
-
-
-def blocks(page: str) -> list[Block]:
-    """All fenced blocks of a page, in order."""
-    found = []
-    for fence in FENCE.finditer(page):
-        title = re.search(r"title=\"([^\"]+)\"", fence["info"])
-        found.append(Block(kind=fence["kind"], title=title[1] if title else "", text=fence["text"]))
-    return found
-
-
 def prose(page: str) -> str:
     """A page without what is shown as it is: fenced blocks and comments."""
-    return COMMENT.sub("", FENCE.sub("", page))
+    return COMMENT.sub("", without_blocks(page))
 
 
 def links(page: str) -> list[str]:
     """The targets of all links and images of a page, in code spans none."""
     text = CODE.sub("", prose(page))
     return [match[1] for pattern in (INLINE, DEFINED, ATTRIBUTE) for match in pattern.finditer(text)]
-
-
-def slug(heading: str) -> str:
-    """The anchor of a heading, as GitHub and the site make it."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading)  # of a link, what is read
-    text = unicodedata.normalize("NFC", text).lower()
-    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
 
 
 def anchors(page: str) -> set[str]:

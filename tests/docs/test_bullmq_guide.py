@@ -8,25 +8,22 @@ import sys
 
 import pytest
 
-from .pages import ROOT, blocks
-
 pytestmark = pytest.mark.long
 
-PAGE = (ROOT / "docs/how-to/migrate/bullmq.md").read_text("utf-8")
+PAGE = "docs/how-to/migrate/bullmq.md"
 MAIL = {"userId": 7, "email": "ada@example.com"}
 
 
-def steps():
+def steps(snippets):
     """Each command of the section, in order; what is installed is installed here."""
-    section = PAGE.partition("## Move the jobs that wait")[2].partition("### ")[0]
-    lines = [line for block in blocks(section) if block.kind == "sh" for line in block.text.splitlines()]
+    lines = [line for block in snippets if block.kind == "sh" for line in block.text.splitlines()]
     return [shlex.split(line) for line in lines if not line.startswith("pip ")]
 
 
 @pytest.fixture
-def desk(tmp_path, start_server, bullmq_folder):
+def desk(snippets, tmp_path, start_server, bullmq_folder):
     """A folder with the page's files and BullMQ, and the variables of somebody who follows it."""
-    for block in blocks(PAGE):
+    for block in snippets:
         if block.title:
             (tmp_path / block.title).write_text(block.text, "utf-8")
     (tmp_path / "node_modules").mkdir()
@@ -45,7 +42,9 @@ def do(words, folder, environ):
     return done.stdout
 
 
-def test_steps_of_the_guide_move_the_jobs_and_the_new_worker_runs_them(desk, start_bull):
+@pytest.mark.runs(PAGE, "after")
+@pytest.mark.runs(PAGE, "move-the-jobs-that-wait")
+def test_steps_of_the_guide_move_the_jobs_and_the_new_worker_runs_them(snippets, desk, start_bull):
     """Whoever follows it has one try, with jobs that matter."""
     server, folder, environ = desk
     bull = start_bull(server)
@@ -55,7 +54,7 @@ def test_steps_of_the_guide_move_the_jobs_and_the_new_worker_runs_them(desk, sta
         ("goodbye", {"why": "moved"}),
     )
 
-    told = [do(words, folder, environ) for words in steps()]
+    told = [do(words, folder, environ) for words in steps(snippets)]
     producer = do([sys.executable, "producer.py"], folder, environ)
     delayed = do(
         ["jobrunner", "jobs", "list", "mail.welcome", "--state", "delayed", "--json"], folder, environ
@@ -63,7 +62,7 @@ def test_steps_of_the_guide_move_the_jobs_and_the_new_worker_runs_them(desk, sta
     do(["jobrunner", "clear", "mail.welcome", "--status", "delayed", "--yes"], folder, environ)
     log = do(["jobrunner", "run", "--burst", "--fail-on-failed"], folder, environ)
 
-    assert [words[0] for words in steps()] == ["jobrunner", "node", "jobrunner"]
+    assert [words[0] for words in steps(snippets)] == ["jobrunner", "node", "jobrunner"]
     dry, paused, moved = told
     assert re.search(r"^prioritized +1 +1 ", dry, re.MULTILINE)
     assert "paused: 1" in paused

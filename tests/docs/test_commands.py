@@ -7,11 +7,12 @@ import shlex
 import click
 import msgspec
 import pytest
+from rig.snippets import ROOT, blocks, without_blocks
 
 from jobrunner import Job, Queue, RateLimit
 from jobrunner.cli import cli
 
-from .pages import FENCE, ROOT, blocks, markdown_files
+from .pages import markdown_files
 
 PAGES = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in markdown_files(ROOT)}
 ENDS = {"|", "||", "&&", ">", "--", ";"}
@@ -19,7 +20,7 @@ ENDS = {"|", "||", "&&", ">", "--", ";"}
 
 def commands(page):
     """Every `jobrunner ...` of a page: in code spans, and as a line of a block for a shell."""
-    yield from re.findall(r"`(jobrunner [^`\n]+)`", FENCE.sub("", page))
+    yield from re.findall(r"`(jobrunner [^`\n]+)`", without_blocks(page))
     for block in blocks(page):
         if block.kind in ("sh", "console", "bash", ""):
             yield from re.findall(
@@ -95,7 +96,8 @@ def test_python_of_all_pages_can_be_read():
         compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-def test_limits_of_the_page_can_be_declared():
+@pytest.mark.runs("docs/how-to/limit-tenants.md")
+def test_limits_of_the_page_can_be_declared(snippets):
     """An argument that is named wrong there would be refused at its reader's start."""
 
     class Post(msgspec.Struct):
@@ -104,10 +106,7 @@ def test_limits_of_the_page_can_be_declared():
     async def publish(job: Job[Post]) -> None:
         del job
 
-    (shown,) = (
-        block.text for block in blocks(PAGES["docs/how-to/limit-tenants.md"]) if block.kind == "python"
-    )
-
-    queue = eval(shown, {"Queue": Queue, "RateLimit": RateLimit, "Post": Post, "publish": publish})
+    (shown,) = snippets
+    queue = eval(shown.text, {"Queue": Queue, "RateLimit": RateLimit, "Post": Post, "publish": publish})
 
     assert (queue.name, queue.max_active, queue.max_active_per_tenant) == ("publish.dispatch", 50, 5)

@@ -4,70 +4,22 @@ The reader's environment is one of its own, with the core's wheel in it. There i
 stand distributions that are installed here, and of those only what the core declares that it needs.
 """
 
-import os
 import re
 import subprocess
-import sys
-from importlib.metadata import distribution
-from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-from .pages import ROOT, blocks
+from .index import build_wheels, lend, reader_environ
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.runs("docs/tutorial/first-plugin.md")]
 
-PAGE = (ROOT / "docs/tutorial/first-plugin.md").read_text("utf-8")
 WORKER = "jobrunner --embedded run\n"
 
 
 @pytest.fixture
 def environ(tmp_path):
-    """The reader's variables: none of ours, and a pip that asks nobody."""
-    wheels = tmp_path / "wheels"
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
-    subprocess.run(command, cwd=ROOT / "core", check=True, capture_output=True)
-    left_out = ("REDIS_", "JOBRUNNER_", "PIP_", "PYTHON", "PYTEST", "VIRTUAL_ENV", "UV_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(left_out)} | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_FIND_LINKS": str(wheels),
-        "PIP_NO_BUILD_ISOLATION": "0",  # pip's own spelling of "without isolation"
-        "PIP_NO_CACHE_DIR": "1",
-        "PIP_NO_INDEX": "1",
-    }
-
-
-def required(*names):
-    """The distributions that some need, and those that these need, with their extras; themselves too."""
-    found, left = {}, [Requirement(name) for name in names]
-    done = set()
-    while left:
-        asked = left.pop()
-        for extra in ("", *asked.extras):
-            if (canonicalize_name(asked.name), extra) in done:
-                continue
-            done.add((canonicalize_name(asked.name), extra))
-            dist = found[canonicalize_name(asked.name)] = distribution(asked.name)
-            needs = map(Requirement, dist.requires or [])
-            left += [need for need in needs if need.marker is None or need.marker.evaluate({"extra": extra})]
-    return found
-
-
-def lend(venv, folder):
-    """Let an environment have what the core says that it needs, and what builds a plugin: nothing else, nothing of ours."""
-    folder.mkdir()
-    lent = required("jobrunner-core[embedded,testing]", "hatchling", "editables")
-    del lent["jobrunner-core"]
-    for dist in lent.values():
-        for name in {file.parts[0] for file in dist.files} - {"..", "__pycache__"}:
-            if not (folder / name).exists():
-                (folder / name).symlink_to(dist.locate_file(name))
-    (site,) = venv.glob("lib/python*/site-packages")
-    (site / "lent.pth").write_text(f"{folder}\n")
+    """The reader's variables, with the core's wheel in the index and no other."""
+    return reader_environ(build_wheels(tmp_path / "wheels", ["core"]))
 
 
 class Reader:
@@ -83,7 +35,7 @@ class Reader:
 
     def begin(self, text):
         self._run(text, cwd=self.home)
-        lend(self.folder / ".venv", self.home / "lent")
+        lend(self.folder / ".venv", self.home / "lent", "jobrunner-core[embedded,testing]")
 
     def write(self, title, text):
         (self.folder / title).write_text(text, "utf-8")
@@ -125,11 +77,11 @@ def plain(text):
     return [line for place, line in enumerate(lines) if line not in lines[:place] or " error " not in line]
 
 
-def test_tutorial_works_as_written(tmp_path, environ, start_process):
+def test_tutorial_works_as_written(snippets, tmp_path, environ, start_process):
     """Ten minutes are lost, and the reader with them, where one line of the page is off by a word."""
     pytest.importorskip("ensurepip", reason="python3 -m venv needs ensurepip")
     reader = Reader(home=tmp_path, environ=environ, start_process=start_process)
-    first, *rest = blocks(PAGE)
+    first, *rest = snippets
     reader.begin(first.text)
 
     for block in rest:

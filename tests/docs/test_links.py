@@ -1,8 +1,9 @@
 """Links between pages lead somewhere, in every Markdown file of the repository."""
 
 import pytest
+from rig.snippets import ROOT, blocks, slug
 
-from .pages import ROOT, anchors, blocks, broken_links, links, slug
+from .pages import anchors, broken_links, links
 
 
 def test_every_relative_link_and_anchor_exists():

@@ -12,15 +12,13 @@ import pytest
 import yaml
 from google.protobuf import json_format
 from opentelemetry.proto.logs.v1.logs_pb2 import LogsData
+from rig.snippets import ROOT
 
 from jobrunner import Client, events
 from jobrunner.logs import Logs
 from jobrunner.settings import core_settings
 
-from .pages import ROOT, blocks
-
-PAGE = (ROOT / "docs/how-to/logs.md").read_text("utf-8")
-RECIPES = {block.title: block.text for block in blocks(PAGE) if block.title}
+PAGE = "docs/how-to/logs.md"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PLUGIN = """
 import msgspec
@@ -150,10 +148,11 @@ async def test_sample_keeps_jobs_whole_and_everything_about_failures(lines):
     assert 0 < len(whole) < 16
 
 
-def test_vectors_program_makes_events_of_lines():
+@pytest.mark.runs(PAGE, "vector")
+def test_vectors_program_makes_events_of_lines(snippets):
     """Run by Vector's own language; a line that is no JSON must come through."""
     pyvrl = pytest.importorskip("pyvrl", reason="Vector's language is there as a wheel for Python 3.11 only")
-    source = tomllib.loads(RECIPES["vector.toml"])["transforms"]["jobs"]["source"]
+    source = tomllib.loads(snippets[0].text)["transforms"]["jobs"]["source"]
     program = pyvrl.Transform(
         f"{source}\n."
     )  # what it ends with is what it returns; in Vector that is the event
@@ -179,7 +178,10 @@ def test_vectors_program_makes_events_of_lines():
     assert program.remap({"message": "Fatal Python error"}) == {"message": "Fatal Python error"}
 
 
-def test_recipes_name_keys_that_lines_have():
+@pytest.mark.reads(PAGE, "vector")
+@pytest.mark.reads(PAGE, "fluent-bit")
+@pytest.mark.reads(PAGE, "loki")
+def test_recipes_name_keys_that_lines_have(snippets):
     """A label of a key that is not there is an empty stream that nobody looks for."""
     known = set(
         re.findall(
@@ -187,22 +189,23 @@ def test_recipes_name_keys_that_lines_have():
         )
     )
     known |= {"event", "level", "timestamp"}
-    vector = tomllib.loads(RECIPES["vector.toml"])
+    logql, recipe, parser = (block.text for block in snippets)
+    vector = tomllib.loads(recipe)
     labels = {label for label in vector["sinks"]["loki"]["labels"].values() if "{{" in label}
     assert {label.strip("{ }") for label in labels} <= known
     assert vector["sinks"]["loki"]["inputs"] == list(vector["transforms"])
-    fluent = yaml.safe_load(RECIPES["fluent-bit.yaml"])
+    fluent = yaml.safe_load(parser)
     loki = fluent["pipeline"]["outputs"][0]
     named = re.findall(r"\$(\w+)", f"{loki['label_keys']} {loki['structured_metadata']}")
     assert set(named) <= known
     assert fluent["parsers"][0]["time_key"] in known
-    logql = next(block.text for block in blocks(PAGE) if block.kind == "logql")
     assert set(re.findall(r"\.(\w+)}}", logql) + re.findall(r"\b(event|error_type)=", logql)) <= known
 
 
-def test_collectors_pipelines_are_whole():
+@pytest.mark.reads(PAGE, "opentelemetry-collector")
+def test_collectors_pipelines_are_whole(snippets):
     """A receiver that no pipeline has, or a connector that is not on both sides, is refused by the Collector."""
-    made = yaml.safe_load(RECIPES["collector.yaml"])
+    made = yaml.safe_load(snippets[0].text)
     pipelines = made["service"]["pipelines"].values()
     sources = {name for one in pipelines for name in one["receivers"]}
     targets = {name for one in pipelines for name in one["exporters"]}
@@ -210,8 +213,9 @@ def test_collectors_pipelines_are_whole():
     assert targets == {*made["exporters"], *made["connectors"]}
 
 
-def test_filebeat_takes_lines_apart_at_the_root():
+@pytest.mark.reads(PAGE, "elastic")
+def test_filebeat_takes_lines_apart_at_the_root(snippets):
     """Elsewhere than at the root, ECS fields are none."""
-    (source,) = yaml.safe_load(RECIPES["filebeat.yml"])["filebeat.inputs"]
+    (source,) = yaml.safe_load(snippets[0].text)["filebeat.inputs"]
     parser = next(one["ndjson"] for one in source["parsers"] if "ndjson" in one)
     assert (parser["target"], parser["expand_keys"], parser["overwrite_keys"]) == ("", True, True)

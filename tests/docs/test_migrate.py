@@ -7,16 +7,20 @@ import subprocess
 import sys
 
 import pytest
+from rig.snippets import ROOT, blocks
 
 from jobrunner.discovery import installed
 from jobrunner.plugins import load
-
-from .pages import ROOT, blocks
 
 pytestmark = pytest.mark.long
 
 FOLDER = ROOT / "docs/how-to/migrate"
 GUIDES = ("bullmq", "celery", "rq", "arq")
+
+
+def each(guide, mark, section):
+    """A guide as a parameter, with the mark for its blocks below a heading."""
+    return pytest.param(guide, marks=getattr(pytest.mark, mark)(f"docs/how-to/migrate/{guide}.md", section))
 
 
 def page(name):
@@ -36,11 +40,12 @@ def environ(start_server):
     return kept | {"REDIS_URL": start_server().url}
 
 
-@pytest.mark.parametrize("guide", GUIDES)
-def test_code_of_the_guide_runs(guide, environ, tmp_path, start_process):
+@pytest.mark.parametrize("guide", [each(guide, "runs", "after") for guide in GUIDES])
+def test_code_of_the_guide_runs(guide, snippets, environ, tmp_path, start_process):
     """Who moves copies this; the producer's job must end well in the handler beside it."""
-    for title, text in ours(guide).items():
-        (tmp_path / title).write_text(text, "utf-8")
+    assert [block.title for block in snippets] == ["mail.py", "producer.py"], guide
+    for block in snippets:
+        (tmp_path / block.title).write_text(block.text, "utf-8")
     environ |= {"JOBRUNNER_PLUGINS": "./mail.py"}
 
     for told in ("welcome-7 is new", "welcome-7 was there"):
@@ -54,10 +59,11 @@ def test_code_of_the_guide_runs(guide, environ, tmp_path, start_process):
     assert worker.wait(timeout_s=60) == 0, worker.output()
 
 
-def test_producer_of_the_source_system_runs(environ, tmp_path, start_process):
+@pytest.mark.runs("docs/how-to/migrate/source-system.md", "producers", "python")
+def test_producer_of_the_source_system_runs(snippets, environ, tmp_path, start_process):
     """It enqueues with the plugin's own types; a field that is renamed would be wrong here only."""
-    for title, text in ours("source-system").items():
-        (tmp_path / title).write_text(text, "utf-8")
+    (producer,) = snippets
+    (tmp_path / "producer.py").write_text(producer.text, "utf-8")
     environ |= {"JOBRUNNER_PLUGINS": "content"}
 
     producer = start_process([sys.executable, "producer.py"], env=environ, cwd=tmp_path)
@@ -89,14 +95,12 @@ def sources():
     return [str(folder) for folder in (ROOT / "core/src", *sorted(ROOT.glob("plugins/*/src")))]
 
 
-@pytest.mark.parametrize("guide", GUIDES[1:])
-def test_code_of_the_others_is_python(guide):
+@pytest.mark.parametrize("guide", [each(guide, "reads", "before") for guide in GUIDES[1:]])
+def test_code_of_the_others_is_python(guide, snippets):
     """Nobody here runs Celery, RQ or arq; that what is shown of them can be read at all is checked."""
-    shown = [block.text for block in blocks(page(guide)) if block.kind == "python" and not block.title]
+    (shown,) = snippets
 
-    assert shown
-    for text in shown:
-        ast.parse(text)
+    ast.parse(shown.text, guide)
 
 
 def test_every_guide_is_in_the_list():

@@ -3,8 +3,9 @@
 from xml.etree import ElementTree as ET
 
 import pytest
+from rig.snippets import ROOT
 
-from .pages import ROOT, program
+from .pages import program
 
 PERFORMANCE = program("build_performance")
 RUN = PERFORMANCE.read()

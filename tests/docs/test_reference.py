@@ -6,6 +6,7 @@ import json
 import jsonschema
 import msgspec
 import pytest
+from rig.snippets import ROOT
 
 from jobrunner import Client, Discard, Job, Queue, Retry, RetryPolicy, Snooze, SyncJob, hookimpl
 from jobrunner.discovery import Found
@@ -16,7 +17,7 @@ from jobrunner.store.address import parse_url
 from jobrunner.store.connect import open_store
 from jobrunner.worker.worker import Worker, WorkerOptions
 
-from .pages import ROOT, program
+from .pages import program
 
 
 def test_reference_pages_are_up_to_date():

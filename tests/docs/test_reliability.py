@@ -9,8 +9,7 @@ import sys
 import msgspec
 import pytest
 from rig.figures import Counts, Figures, Ground, append, read_figures
-
-from .pages import ROOT, blocks
+from rig.snippets import ROOT, blocks
 
 PAGE = ROOT / "docs/reliability.md"
 KEPT = ROOT / "docs/reliability.jsonl"

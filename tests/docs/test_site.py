@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from rig.snippets import ROOT
 
-from .pages import ROOT, program
+from .pages import program
 
 CONFIG = (ROOT / "mkdocs.yml").read_text("utf-8")
 

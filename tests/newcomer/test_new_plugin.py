@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from docs.pages import blocks
 
 pytestmark = pytest.mark.long
 
@@ -38,9 +37,7 @@ def do(*command, cwd):
     return done.stdout
 
 
-PAGE = {
-    block.title: block.text for block in blocks((ROOT / "docs/how-to/make-a-plugin.md").read_text("utf-8"))
-}
+PAGE = "docs/how-to/make-a-plugin.md"
 PAYLOAD = "jobrunner-mail/src/jobrunner_mail/payload.py"
 
 
@@ -63,16 +60,19 @@ def shell(tmp_path):
     return run
 
 
-def test_page_is_followed_to_a_tested_typed_plugin_that_runs(shell, tmp_path, start_process):
+@pytest.mark.runs(PAGE, "1-write-it-install-it-test-it")
+@pytest.mark.runs(PAGE, "2-run-a-job")
+def test_page_is_followed_to_a_tested_typed_plugin_that_runs(snippets, shell, tmp_path, start_process):
     """Ten minutes are for the newcomer's own ideas; what was generated has to work before the first of them."""
     python = tmp_path / "venv" / "bin" / "python"
-    shell(PAGE["install"])
+    install, worker_command, job_commands = (block.text for block in snippets)
+    shell(install)
     for check in CHECKS:
         do(python, "-m", *check, cwd=tmp_path / "jobrunner-mail")
 
-    worker = start_process([python, "-m", *PAGE["worker"].split()], env=environ(), cwd=tmp_path)
+    worker = start_process([python, "-m", *worker_command.split()], env=environ(), cwd=tmp_path)
     worker.wait_for_line("worker.started")
-    shell(PAGE["job"])
+    shell(job_commands)
     worker.wait_for_line("job.completed")
     jobrunner = [python, "-m", "jobrunner", "--embedded"]
     (job,) = json.loads(
@@ -92,16 +92,20 @@ def test_page_is_followed_to_a_tested_typed_plugin_that_runs(shell, tmp_path, st
     }
 
 
-def test_payload_is_changed_as_the_page_says(shell, tmp_path):
+@pytest.mark.runs(PAGE, "1-write-it-install-it-test-it")
+@pytest.mark.runs(PAGE, "3-change-the-payload")
+@pytest.mark.runs(PAGE, "4-in-ci")
+def test_payload_is_changed_as_the_page_says(snippets, shell, tmp_path):
     """The first thing that anybody does with a template is to change it."""
-    shell(PAGE["install"])
+    install, field, again, in_ci = (block.text for block in snippets)
+    shell(install)
     payload = tmp_path / PAYLOAD
-    payload.write_text(payload.read_text().rstrip("\n") + "\n" + PAGE["payload"])
+    payload.write_text(payload.read_text().rstrip("\n") + "\n" + field)
     with pytest.raises(AssertionError, match="producers"):
-        shell(PAGE["ci"])
+        shell(in_ci)
 
-    shell(PAGE["again"])
-    shell(PAGE["ci"])
+    shell(again)
+    shell(in_ci)
 
     assert "subject" in (tmp_path / "jobrunner-mail/tests/schemas/mail.send.v1.json").read_text()
     assert "subject: str = " in (tmp_path / "jobrunner-mail/src/jobrunner_mail/producers.py").read_text()

@@ -83,6 +83,7 @@ def test_plugins_own_suite_passes_on_wheels(dist, tmp_path, uv, name):
     python = tmp_path / "venv" / "bin" / "python"
     do(uv, "venv", "-q", "--python", sys.executable, tmp_path / "venv", cwd=tmp_path)
     tools = ["pytest-asyncio", "pytest-xdist", "hypothesis", "trustme", "httpx", "pyyaml", "schemathesis"]
+    tools.append("markdown-it-py")
     core = f"jobrunner-core[crypto,embedded,schema,testing] @ {wheel_of('core', dist).as_uri()}"
     extras = ["jobrunner-image[s3]", "opentelemetry-sdk"] if name in ("image", "http") else []
     wheels = [core, *(path for path in sorted(dist.glob("*.whl")) if "jobrunner_core" not in path.name)]

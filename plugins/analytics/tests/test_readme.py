@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from rig.add_ons import InstallAddOn
+from rig.far_service import FarService
+from rig.snippets import ROOT, Block
 
-from jobrunner_analytics import METRICS, AnalyticsPull, AnalyticsSettings, PullResult
+from jobrunner_analytics import (
+    METRICS,
+    Account,
+    AnalyticsPull,
+    AnalyticsSettings,
+    Context,
+    PostFigures,
+    PullResult,
+    Query,
+)
 from jobrunner_analytics.accounts import AccountBook
 from jobrunner_analytics.registry import load_platforms
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+PAGE = "plugins/analytics/README.md"
+README = (ROOT / PAGE).read_text(encoding="utf-8")
+PATH = "/xrpc/app.bsky.feed.getAuthorFeed"
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ORDER = ("facebook", "instagram", "linkedin", "x", "mastodon")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
@@ -30,9 +42,11 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
         assert row.group(1).strip(" `") == shown
 
 
-def test_payload_and_result_of_the_readme_are_valid() -> None:
+@pytest.mark.runs(PAGE, "payload", "json")
+@pytest.mark.runs(PAGE, "result", "json")
+def test_payload_and_result_of_the_readme_are_valid(snippets: list[Block]) -> None:
     """Examples are copied."""
-    payload, result = blocks("json")
+    payload, result = (block.text for block in snippets)
 
     msgspec.json.decode(payload, type=AnalyticsPull)
     decoded = msgspec.json.decode(result, type=PullResult)
@@ -50,10 +64,11 @@ def test_metric_is_named_as_each_platform_names_it(metric: str) -> None:
     assert told == [platforms.find(name).METRICS.get(metric, "") for name in ORDER]  # type: ignore[union-attr]  # all are there
 
 
-def test_accounts_file_of_the_readme_can_be_read(tmp_path: Path) -> None:
+@pytest.mark.runs(PAGE, "accounts")
+def test_accounts_file_of_the_readme_can_be_read(snippets: list[Block], tmp_path: Path) -> None:
     """It is what everybody begins with."""
     path = tmp_path / "accounts.toml"
-    path.write_text(blocks("toml")[0], encoding="utf-8")
+    path.write_text(snippets[0].text, encoding="utf-8")
 
     book = AccountBook(str(path))
 
@@ -62,12 +77,26 @@ def test_accounts_file_of_the_readme_can_be_read(tmp_path: Path) -> None:
     assert (page.id, account.instance) == ("770077", "https://fosstodon.org")
 
 
-def test_examples_compile_and_the_platform_can_be_called() -> None:
+@pytest.mark.runs(PAGE, "add-a-platform")
+async def test_platform_of_the_readme_is_found_and_reads_a_page(
+    snippets: list[Block], install_add_on: InstallAddOn
+) -> None:
     """It is what another distribution begins with."""
-    producer, platform = blocks("python")
-    scope: dict[str, object] = {}
+    module, project = (block.text for block in snippets)
+    assert module.startswith("# my_package/bluesky.py\n")
+    install_add_on("bluesky", module="my_package/bluesky.py", text=module, project=project)
+    post = {"uri": "at://1", "likeCount": 3, "repostCount": 1}
+    account = Account(tenant="acme", platform="bluesky", id="acme.example", token="t")
+    query = Query(start=NOW - timedelta(days=1), end=NOW, metrics=("likeCount",))
 
-    compile(producer, "README.md", "exec", flags=0x2000)  # top-level await
-    exec(compile(platform, "README.md", "exec"), scope)  # our own README
+    platform = load_platforms().find("bluesky")
+    assert platform is not None
+    with FarService({PATH: {"feed": [{"post": post}], "cursor": "next"}}) as bluesky:
+        async with bluesky.client() as http:
+            page = await platform.read_page(
+                query, account, "", Context(http=http, settings=AnalyticsSettings())
+            )
 
-    assert callable(scope["read_page"])
+    assert page.posts == (PostFigures(post_id="at://1", values={"likeCount": 3}),)
+    assert page.next_cursor == "next"
+    assert bluesky.asked == [("GET", f"{PATH}?actor=acme.example&limit=50", "bsky.social", b"")]

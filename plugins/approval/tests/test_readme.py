@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import re
 import typing
-from pathlib import Path
 
 import msgspec
+import pytest
+from rig.snippets import ROOT, Block
 
 from jobrunner_approval import ApprovalNotify, ApprovalSettings, Notice, NotifyResult
 from jobrunner_approval.csv_file import read_approvers
 from jobrunner_approval.directory import TABLE
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+PAGE = "plugins/approval/README.md"
+README = (ROOT / PAGE).read_text(encoding="utf-8")
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
@@ -29,20 +27,23 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
         assert row.group(1).strip(" `") == default
 
 
-def test_payload_and_result_of_the_readme_are_valid() -> None:
+@pytest.mark.runs(PAGE, "payload", "json")
+@pytest.mark.runs(PAGE, "result", "json")
+def test_payload_and_result_of_the_readme_are_valid(snippets: list[Block]) -> None:
     """Examples are copied."""
-    payload, result = blocks("json")
+    payload, result = (block.text for block in snippets)
 
     msgspec.json.decode(payload, type=ApprovalNotify)
     decoded = msgspec.json.decode(result, type=NotifyResult)
     assert json.loads(msgspec.json.encode(decoded)) == json.loads(result)
 
 
-def test_file_of_the_readme_can_be_imported() -> None:
+@pytest.mark.runs(PAGE, "approvers")
+def test_file_of_the_readme_can_be_imported(snippets: list[Block]) -> None:
     """It is where everybody begins."""
-    (text,) = blocks("csv")
+    (file,) = snippets
 
-    assert [one.approver_id for one in read_approvers(text.encode())] == ["ana", "bo"]
+    assert [one.approver_id for one in read_approvers(file.text.encode())] == ["ana", "bo"]
 
 
 def test_every_status_is_documented() -> None:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
+from content_desk import Desk, month
+from rig.add_ons import InstallAddOn
+from rig.snippets import ROOT, Block
 
 from jobrunner_content import (
     ContentGenerateMonthly,
     ContentRegenSingle,
     ContentSettings,
     MonthlyResult,
+    PostStore,
     RegenResult,
 )
 from jobrunner_content.limits import LIMITS, OTHERS
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+PAGE = "plugins/content/README.md"
+README = (ROOT / PAGE).read_text(encoding="utf-8")
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
@@ -34,41 +34,32 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
         assert row.group(1).strip(" `") == ("0" if field.default == 0 else shown), field.name
 
 
-@pytest.mark.parametrize(
-    ("place", "kind"),
-    [(0, ContentGenerateMonthly), (1, MonthlyResult), (2, ContentRegenSingle), (3, RegenResult)],
-)
-def test_payloads_and_results_of_the_readme_are_valid(place: int, kind: type) -> None:
+@pytest.mark.runs(PAGE, "a-month-of-posts")
+@pytest.mark.runs(PAGE, "rewriting-one-post")
+def test_payloads_and_results_of_the_readme_are_valid(snippets: list[Block]) -> None:
     """Examples are copied."""
-    example = blocks("json")[place]
+    kinds = (ContentGenerateMonthly, MonthlyResult, ContentRegenSingle, RegenResult)
+    for block, kind in zip(snippets, kinds, strict=True):
+        decoded = msgspec.json.decode(block.text, type=kind)
+        assert json.loads(msgspec.json.encode(decoded)) == json.loads(block.text)
 
-    decoded = msgspec.json.decode(example, type=kind)
-    assert json.loads(msgspec.json.encode(decoded)) == json.loads(example)
 
-
-async def test_writer_of_the_readme_writes() -> None:
+@pytest.mark.runs(PAGE, "add-a-writer")
+async def test_writer_of_the_readme_writes(
+    snippets: list[Block], install_add_on: InstallAddOn, desk: Desk, posts: PostStore
+) -> None:
     """It is what another distribution begins with."""
-    from datetime import date
+    module, project = (block.text for block in snippets)
+    assert module.startswith("# my_package/haiku.py\n")
+    install_add_on("haiku", module="my_package/haiku.py", text=module, project=project)
+    desk.writer = "haiku"
 
-    from jobrunner_content import Brief, limits_of
+    done = (await desk.write(month(contentCount=1))).expect("completed")
 
-    code = blocks("python")[-1]
-    scope: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), scope)  # our own README
-    brief = Brief(
-        tenant_id="t",
-        brand_id="b",
-        post_id="p",
-        platform="x",
-        limits=limits_of("x"),
-        day=date(2024, 1, 1),
-        number=1,
-        hashtags=("pond",),
-    )
-
-    async with scope["open_writer"](ContentSettings()) as writer:
-        text = await writer.write(brief)
-    assert text.hashtags == ("pond", "haiku")
+    post = await posts.find("demo-tenant", done.result["posts"]["instagram"][0])
+    assert post is not None
+    assert post.text.body == "A frog jumps into the pond,\nsplash! Silence again."
+    assert post.text.hashtags[-1] == "haiku"
 
 
 def test_what_platforms_take_is_as_the_readme_says() -> None:

@@ -7,15 +7,17 @@ import re
 from pathlib import Path
 
 import msgspec
+import pytest
+from PIL import Image
+from rig.add_ons import InstallAddOn
+from rig.snippets import ROOT, Block
 
+from jobrunner.testing import perform_job
 from jobrunner_image import FONTS, ImageGenerate, ImageResult, ImageSettings
 from jobrunner_image.card.drawing import STYLES
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+PAGE = "plugins/image/README.md"
+README = (ROOT / PAGE).read_text(encoding="utf-8")
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
@@ -32,9 +34,11 @@ def shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def test_payload_and_result_of_the_readme_are_valid() -> None:
+@pytest.mark.runs(PAGE, "payload", "json")
+@pytest.mark.runs(PAGE, "result", "json")
+def test_payload_and_result_of_the_readme_are_valid(snippets: list[Block]) -> None:
     """Examples are copied."""
-    payload, result = blocks("json")
+    payload, result = (block.text for block in snippets)
 
     msgspec.json.decode(payload, type=ImageGenerate)
     decoded = msgspec.json.decode(result, type=ImageResult)
@@ -47,12 +51,24 @@ def test_fonts_and_styles_are_listed() -> None:
         assert f"`{name}`" in README
 
 
-def test_examples_compile_and_the_engine_can_be_opened() -> None:
+@pytest.mark.runs(PAGE, "add-an-engine")
+async def test_engine_of_the_readme_draws(
+    snippets: list[Block], install_add_on: InstallAddOn, tmp_path: Path
+) -> None:
     """It is what another distribution begins with."""
-    producer, engine = blocks("python")
-    scope: dict[str, object] = {}
+    module, project = (block.text for block in snippets)
+    assert module.startswith("# my_package/gradients.py\n")
+    install_add_on("gradients", module="my_package/gradients.py", text=module, project=project)
+    order = {"tenantId": "acme", "brandId": "b", "prompt": "x", "style": "cartoon"}
 
-    compile(producer, "README.md", "exec", flags=0x2000)  # top-level await
-    exec(compile(engine, "README.md", "exec"), scope)  # our own README
+    done = await perform_job(
+        "image.generate",
+        order | {"dimensions": {"width": 96, "height": 64}},
+        plugin="image",
+        settings={"engine": "gradients", "output_url": str(tmp_path / "pictures")},
+    )
 
-    assert callable(scope["open_engine"])
+    result = done.expect("completed").result
+    assert (result["engine"], result["width"], result["height"]) == ("gradients", 96, 64)
+    with Image.open(tmp_path / "pictures" / result["path"]) as picture:
+        assert picture.getpixel((48, 0)) < picture.getpixel((48, 63)), "a gradient, from dark to light"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import msgspec
 import pytest
+from rig.snippets import ROOT, Block
 
 from jobrunner_whatsapp import Accepted, WhatsAppMessage, WhatsAppSettings
 from jobrunner_whatsapp.verdicts import RULES
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+PAGE = "plugins/whatsapp/README.md"
+README = (ROOT / PAGE).read_text(encoding="utf-8")
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
@@ -24,9 +25,11 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
         assert row.group(1).strip(" `") == default
 
 
-def test_payload_and_result_of_the_readme_are_valid() -> None:
+@pytest.mark.runs(PAGE, "payload", "json")
+@pytest.mark.runs(PAGE, "result", "json")
+def test_payload_and_result_of_the_readme_are_valid(snippets: list[Block]) -> None:
     """Examples are copied."""
-    payload, result = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    payload, result = (block.text for block in snippets)
 
     assert msgspec.json.decode(payload, type=WhatsAppMessage).to == "+4915123456789"
     assert json.loads(msgspec.json.encode(msgspec.json.decode(result, type=Accepted))) == json.loads(result)

@@ -1,0 +1,61 @@
+"""The blocks of the pages that no test runs, each with the reason, and what is done instead.
+
+Kept short: what can be run is run.
+"""
+
+from rig.snippets import Choice, choice
+
+NO_TEST_YET = "no test yet"
+DRAWING = "a drawing"
+
+NOT_RUN: dict[Choice, str] = {
+    choice("docs/reliability.md"): (
+        "the page is written from what these very commands recorded in a night; test_reliability.py holds each to a"
+        " test that exists"
+    ),
+    choice(
+        "docs/how-to/logs.md", "opentelemetry-collector"
+    ): "no Collector here; read as it reads it, and held to itself",
+    choice("docs/how-to/logs.md", "elastic"): "no Filebeat here; read as it reads it",
+    choice("docs/how-to/logs.md", "loki"): "no Loki here; its keys are those of the lines",
+    choice(
+        "docs/how-to/logs.md", "fluent-bit"
+    ): "no Fluent Bit here; read as it reads it, its keys are those of the lines",
+    choice("docs/how-to/migrate/celery.md", "before"): "Celery's own code, quoted; it is read as Python",
+    choice("docs/how-to/migrate/rq.md", "before"): "RQ's own code, quoted; it is read as Python",
+    choice("docs/how-to/migrate/arq.md", "before"): "arq's own code, quoted; it is read as Python",
+    choice("README.md", "see-it-work"): (
+        "uv and what it installs come from the network, and the second line is the run that this is part of; .ci/run"
+        " does both, and the page of the stand-ins runs the demo"
+    ),
+    choice("docs/explanation/architecture.md", "architecture"): DRAWING,
+    choice("docs/explanation/life-of-a-job.md", "the-life-of-a-job"): DRAWING,
+    choice("docs/explanation/model.md", "the-lease-protocol-as-a-model"): NO_TEST_YET,
+    choice("docs/how-to/deploy.md", "1-one-machine"): NO_TEST_YET,
+    choice("docs/how-to/deploy.md", "2-more-workers"): NO_TEST_YET,
+    choice("docs/how-to/migrate/bullmq.md", "before"): NO_TEST_YET,
+    choice("docs/how-to/migrate/source-system.md", "producers", "ts"): NO_TEST_YET,
+    choice("docs/how-to/use-the-dashboard.md", "use-the-dashboard"): NO_TEST_YET,
+    choice("plugins/analytics/README.md", "jobrunner-analytics"): NO_TEST_YET,
+    choice("plugins/analytics/README.md", "payload", "python"): NO_TEST_YET,
+    choice("plugins/approval/README.md", "jobrunner-approval"): NO_TEST_YET,
+    choice("plugins/approval/README.md", "payload", "python"): NO_TEST_YET,
+    choice("plugins/approval/README.md", "try-it-without-a-mail-server"): NO_TEST_YET,
+    choice("plugins/bullmq/README.md", "jobrunner-bullmq"): NO_TEST_YET,
+    choice("plugins/content/README.md", "jobrunner-content"): NO_TEST_YET,
+    choice("plugins/content/README.md", "enqueueing-with-an-editors-help"): NO_TEST_YET,
+    choice("plugins/content/README.md", "the-posts"): NO_TEST_YET,
+    choice("plugins/http/README.md", "jobrunner-http"): NO_TEST_YET,
+    choice("plugins/http/README.md", "enqueueing"): NO_TEST_YET,
+    choice("plugins/http/README.md", "inside-another-application"): NO_TEST_YET,
+    choice("plugins/image/README.md", "jobrunner-image"): NO_TEST_YET,
+    choice("plugins/image/README.md", "payload", "python"): NO_TEST_YET,
+    choice("plugins/publish/README.md", "jobrunner-publish"): NO_TEST_YET,
+    choice("plugins/publish/README.md", "payload", "python"): NO_TEST_YET,
+    choice("plugins/sandbox/README.md", "jobrunner-sandbox"): NO_TEST_YET,
+    choice("plugins/sandbox/README.md", "jobrunner-demo"): NO_TEST_YET,
+    choice("plugins/whatsapp/README.md", "jobrunner-whatsapp"): NO_TEST_YET,
+    choice("plugins/whatsapp/README.md", "payload", "python"): NO_TEST_YET,
+    choice("plugins/whatsapp/README.md", "free-text-or-a-template"): NO_TEST_YET,
+    choice("plugins/whatsapp/README.md", "try-it-without-an-account"): NO_TEST_YET,
+}
