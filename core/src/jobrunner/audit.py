@@ -241,7 +241,7 @@ async def _states(admin: Admin, keys: QueueKeys, ids: Sequence[str]) -> dict[str
     found: dict[str, list[State]] = {job_id: [] for job_id in ids}
     for start in range(0, len(ids), STEP):
         part = ids[start : start + STEP]
-        reads = [calls.plain(["ZMSCORE", keys[name], *part], _listed) for name in LISTS.values()]
+        reads = [calls.plain(["ZMSCORE", keys[name], *part], answers.parts) for name in LISTS.values()]
         for state, scores in zip(LISTS, await admin.store.run_many(reads), strict=True):
             for job_id, score in zip(part, scores, strict=True):
                 if score is not None:
@@ -372,19 +372,12 @@ def _holder(lease: bytes) -> str:
 
 
 def _scan(reply: object) -> tuple[object, list[bytes]]:
-    assert isinstance(reply, (list, tuple))
-    cursor, flat = reply
+    cursor, flat = answers.parts(reply)
     return cursor, [part if isinstance(part, bytes) else str(part).encode() for part in flat]
 
 
-def _listed(reply: object) -> list[object]:
-    assert isinstance(reply, list)
-    return reply
-
-
 def _numbers(reply: object) -> dict[str, int]:
-    assert isinstance(reply, list)
+    flat = answers.parts(reply)
     return {
-        answers.text(name): answers.counter(count)
-        for name, count in zip(reply[::2], reply[1::2], strict=True)
+        answers.text(name): answers.counter(count) for name, count in zip(flat[::2], flat[1::2], strict=True)
     }

@@ -1,12 +1,13 @@
 """What the scripts answer, each as a value, and how it is read from a reply.
 
-Pure: nothing here sends, and nothing decides what an answer means for a job.
+Pure: nothing here sends, and nothing decides what an answer means for a job. A reply of another shape than the call's raises
+one of `faults.UNREADABLE`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -127,8 +128,18 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 def text(value: object) -> str:
     """A reply that is text. What somebody else wrote and is no UTF-8 is read so that it can be sent as it was."""
-    assert isinstance(value, (bytes, str))
-    return value.decode(errors=AS_IT_WAS) if isinstance(value, bytes) else value
+    if isinstance(value, bytes):
+        return value.decode(errors=AS_IT_WAS)
+    if isinstance(value, str):
+        return value
+    raise TypeError("no text")
+
+
+def parts(reply: object) -> list[Any]:
+    """A reply that is a list."""
+    if isinstance(reply, (list, tuple)):
+        return list(reply)
+    raise TypeError("no list")
 
 
 def readable(name: str) -> str:
@@ -138,8 +149,7 @@ def readable(name: str) -> str:
 
 def texts(reply: object) -> list[str]:
     """A list of texts."""
-    assert isinstance(reply, list)
-    return [text(part) for part in reply]
+    return [text(part) for part in parts(reply)]
 
 
 def exactly(number: int, read: Callable[[object], list[T]]) -> Callable[[object], list[T]]:
@@ -147,16 +157,17 @@ def exactly(number: int, read: Callable[[object], list[T]]) -> Callable[[object]
 
     def read_all(reply: object) -> list[T]:
         found = read(reply)
-        assert len(found) == number
+        if len(found) != number:
+            raise ValueError(f"{len(found)} answers to {number} questions")
         return found
 
     return read_all
 
 
-def counter(kept: bytes | None) -> int:
+def counter(stored: bytes | None) -> int:
     """A count as a hash keeps it: 0 where there is none, or where somebody wrote what is no number."""
     try:
-        found = int(kept or 0)
+        found = int(stored or 0)
     except ValueError:
         return 0
     return found if abs(found) < 1 << 63 else 0
@@ -164,13 +175,14 @@ def counter(kept: bytes | None) -> int:
 
 def whole(reply: object) -> int:
     """A whole number."""
-    assert isinstance(reply, (int, bytes))
-    return int(reply)
+    if isinstance(reply, (int, bytes)):
+        return int(reply)
+    raise TypeError("no number")
 
 
 def now_ms(reply: object) -> int:
     """The server's time in ms, of `TIME`."""
-    assert isinstance(reply, (list, tuple))
+    reply = parts(reply)
     return int(reply[0]) * 1000 + int(reply[1]) // 1000
 
 
@@ -182,7 +194,7 @@ def pairs(reply: object) -> dict[str, str]:
 
 def enqueued(reply: object) -> Enqueued:
     """Read the answer of `enqueue`."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     match text(reply[0]):
         case "ok":
             return Enqueued("ok", texts(reply[1]), instead=pairs(reply[2]) if reply[2] else {})
@@ -195,48 +207,49 @@ def enqueued(reply: object) -> Enqueued:
 
 def exchanged(reply: object) -> Exchanged:
     """Read the answer of `exchange`."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     ids, records, runs, refused, due_ms, now_ms = reply
     jobs = [
-        Reserved(text(id_), _kept(record), _kept(run))
+        Reserved(text(id_), kept(record), kept(run))
         for id_, record, run in zip(ids, records, runs, strict=True)
     ]
     return Exchanged(jobs, pairs(refused) if refused else {}, whole(due_ms), whole(now_ms))
 
 
-def _kept(value: object) -> bytes | None:
+def kept(value: object) -> bytes | None:
     """A value of a hash, None where it has none."""
-    assert value is None or isinstance(value, bytes)
-    return value
+    if value is None or isinstance(value, bytes):
+        return value
+    raise TypeError("no value of a hash")
 
 
 def extended(reply: object) -> Extended:
     """Read the answer of `extend`."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     return Extended(texts(reply[0]), pairs(reply[1]))
 
 
 def recovered(reply: object) -> Recovered:
     """Read the answer of `recover`."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     return Recovered(*[texts(part) for part in reply])
 
 
 def repaired(reply: object) -> Repaired:
     """Read the answer of `repair`."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     return Repaired(whole(reply[0]), texts(reply[1]))
 
 
 def noted(reply: object) -> Noted:
     """Read the answer of `note`."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     return Noted(texts(reply[0]), texts(reply[1]))
 
 
 def counted(reply: object) -> Counts:
     """Read the answer of `counts`."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     waiting, delayed, active, completed, failed, cancelled, parked, *rest = [whole(part) for part in reply]
     paused, oldest_ms, held, coming = rest
     return Counts(
@@ -250,12 +263,12 @@ def counted(reply: object) -> Counts:
 
 def heads(reply: object) -> list[Head]:
     """Read the answer of `heads`."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     return [Head(*one) for one in zip(*reply, strict=True)]
 
 
 def causes(reply: object) -> list[tuple[str, str]]:
     """Read the answer of `causes`: tenant and cause of each job."""
-    assert isinstance(reply, list)
+    reply = parts(reply)
     tenants, causes = map(texts, reply)
     return list(zip(tenants, causes, strict=True))

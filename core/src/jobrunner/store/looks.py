@@ -83,7 +83,9 @@ def place(keys: QueueKeys, state: State, job_id: str) -> Call[int | None]:
 
 def held_before(keys: QueueKeys, tenant: str, order: int, job_id: str) -> Call[int]:
     """How many held jobs of a tenant stand before one of them; an entry is `tenant order id`."""
-    return plain(["ZLEXCOUNT", keys["held"], f"[{tenant} ", f"({tenant} {order:016d} {job_id}"], _int)
+    return plain(
+        ["ZLEXCOUNT", keys["held"], f"[{tenant} ", f"({tenant} {order:016d} {job_id}"], answers.whole
+    )
 
 
 def remembered_until(keys: QueueKeys, job_id: str) -> Call[float | None]:
@@ -99,7 +101,7 @@ def has_unique_key(keys: QueueKeys, job_id: str) -> Call[bool]:
 def before(keys: QueueKeys, state: State, score: int) -> Call[int]:
     """How many jobs of a state stand before all those of a score, in the order of `page`."""
     bounds = (f"({score}", "+inf") if _reverse(state) else ("-inf", f"({score}")
-    return plain(["ZCOUNT", keys.of(state), *bounds], _int)
+    return plain(["ZCOUNT", keys.of(state), *bounds], answers.whole)
 
 
 def records(keys: QueueKeys, ids: Sequence[str]) -> Call[list[bytes | None]]:
@@ -189,14 +191,8 @@ def _bytes(reply: object) -> bytes | None:
     return reply if isinstance(reply, bytes) else None
 
 
-def _int(reply: object) -> int:
-    assert isinstance(reply, int)
-    return reply
-
-
 def _maybe_int(reply: object) -> int | None:
-    assert reply is None or isinstance(reply, int)
-    return reply
+    return None if reply is None else answers.whole(reply)
 
 
 def _maybe_score(reply: object) -> float | None:
@@ -204,13 +200,11 @@ def _maybe_score(reply: object) -> float | None:
 
 
 def _maybe_bytes(reply: object) -> list[bytes | None]:
-    assert isinstance(reply, list)
-    assert all(part is None or isinstance(part, bytes) for part in reply)
-    return reply
+    return [answers.kept(part) for part in answers.parts(reply)]
 
 
 def _scored(reply: object) -> list[tuple[str, float]]:
-    assert isinstance(reply, list)
+    reply = answers.parts(reply)
     if reply and isinstance(reply[0], (list, tuple)):  # a driver that pairs them itself
         return [(answers.text(member), float(score)) for member, score in reply]
     return [
@@ -221,14 +215,14 @@ def _scored(reply: object) -> list[tuple[str, float]]:
 def _map(reply: object) -> dict[str, bytes]:
     if isinstance(reply, dict):  # a driver that pairs them itself
         return {answers.text(name): value for name, value in reply.items()}
-    assert isinstance(reply, list)
-    assert all(isinstance(value, bytes) for value in reply[1::2])
-    return {answers.text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
+    flat = answers.parts(reply)
+    if not all(isinstance(value, bytes) for value in flat[1::2]):
+        raise TypeError("no hash")
+    return {answers.text(name): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
 def _scanned(reply: object) -> list[str]:
-    assert isinstance(reply, (list, tuple))
-    found = reply[1]
+    found = answers.parts(reply)[1]
     return [answers.text(name) for name in (found if isinstance(found, dict) else found[::2])]
 
 
@@ -238,9 +232,8 @@ def _there(names: Sequence[str], reply: object) -> dict[str, bytes]:
 
 
 def _news(reply: object) -> list[dict[str, int]]:
-    assert isinstance(reply, list)
     batches = []
-    for _, flat in reply:
+    for _, flat in answers.parts(reply):
         fields = _map(flat)
         batches.append(
             {name: int(value) for name, value in fields.items() if name != "worker" and value.isdigit()}

@@ -85,7 +85,8 @@ def _server(reply: object) -> Server:
     else:
         text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply)
         facts = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    assert facts  # a server that says nothing of itself is none
+    if not facts:
+        raise ValueError("a server that says nothing of itself is none")
     valkey = facts.get("valkey_version")
     return Server(
         kind="valkey" if valkey else "redis",

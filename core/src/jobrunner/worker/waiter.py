@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Sequence
 
 from jobrunner.errors import StoreError, StoreFullError
-from jobrunner.store import calls
+from jobrunner.store import answers, calls
 from jobrunner.store.store import Store
 from jobrunner.worker.consumer import Consumer
 from jobrunner.worker.health import Health
@@ -108,11 +108,10 @@ class Waiter:
         """Whose wake list had something; None where none had."""
         if reply is None:
             return None
-        assert isinstance(reply, list)
-        key, _ = reply
-        assert key in self._by_key
-        assert isinstance(key, bytes)
-        return key
+        key, _ = answers.parts(reply)
+        if isinstance(key, bytes) and key in self._by_key:
+            return key
+        raise ValueError("a list that was not asked for")
 
     async def close(self) -> None:
         """Close its store."""
