@@ -1,6 +1,5 @@
 """The files of `deploy/` before the tools that read them: what they say is the last word."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -60,6 +59,6 @@ def builder_here():
         return ["docker", "build", "--progress", "plain"]
     if shutil.which("buildah"):
         ignore = str(DEPLOY / "Dockerfile.dockerignore")  # Docker finds it by its name
-        network = ["--network", "host"] if os.environ.get("BUILDAH_ISOLATION") == "chroot" else []
-        return ["buildah", "build", "--pull=missing", *network, "--ignorefile", ignore]
+        # A chroot is all that a machine allows which is itself a container.
+        return ["buildah", "build", "--isolation", "chroot", "--pull=missing", "--ignorefile", ignore]
     return None

@@ -83,7 +83,7 @@ def build(folder):
     return built.returncode, re.sub(r"\x1b\[[0-9;]*m", "", built.stdout + built.stderr)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_site_is_built_without_a_warning(tmp_path):
     """Warnings are broken links and pages that are not there: readers would meet them first."""
     pytest.importorskip("zensical", reason="the group docs is not installed: uv sync --group docs")

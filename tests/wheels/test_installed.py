@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import tomllib
 
 import pytest
 
@@ -75,6 +76,15 @@ def test_all_distributions_work_together(dist, tmp_path, uv, start_process, reso
 OTHERS = sorted(PLUGINS - {"whatsapp"} | {"http"})
 
 
+def needs_of_tests(plugin):
+    """What a plugin's tests need beside the wheels, as the workspace says it: the plugin's extras, and the tools."""
+    workspace = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extras = [
+        need for need in workspace["project"]["dependencies"] if need.startswith(f"jobrunner-{plugin}[")
+    ]
+    return [*extras, *workspace["dependency-groups"]["dev"]]
+
+
 @pytest.mark.parametrize(
     "name", ["whatsapp", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
 )
@@ -82,18 +92,16 @@ def test_plugins_own_suite_passes_on_wheels(dist, tmp_path, uv, name):
     """What is imported is what was built: a file that only the repository has would be missed."""
     python = tmp_path / "venv" / "bin" / "python"
     do(uv, "venv", "-q", "--python", sys.executable, tmp_path / "venv", cwd=tmp_path)
-    tools = ["pytest-asyncio", "pytest-xdist", "hypothesis", "trustme", "httpx", "pyyaml", "schemathesis"]
-    tools.append("markdown-it-py")
     core = f"jobrunner-core[crypto,embedded,schema,testing] @ {wheel_of('core', dist).as_uri()}"
-    extras = ["jobrunner-image[s3]", "opentelemetry-sdk"] if name in ("image", "http") else []
     wheels = [core, *(path for path in sorted(dist.glob("*.whl")) if "jobrunner_core" not in path.name)]
-    do(uv, "pip", "install", "-q", "--python", python, *wheels, *tools, *extras, cwd=tmp_path)
+    do(uv, "pip", "install", "-q", "--python", python, *wheels, *needs_of_tests(name), cwd=tmp_path)
 
     tree = tmp_path / "tree"
     shutil.copytree(
         FOLDERS[name], tree / "plugins" / name, ignore=shutil.ignore_patterns("src", "__pycache__")
     )
     shutil.copytree(ROOT / "tests" / "rig", tree / "tests" / "rig")
+    shutil.copytree(ROOT / "deploy", tree / "deploy")
     shutil.copy(ROOT / "conftest.py", tree)
     shutil.copy(ROOT / "pyproject.toml", tree)
     addopts = ["-o", "addopts=", "-m", "not long and not slow and not cluster and not browser and not chaos"]
