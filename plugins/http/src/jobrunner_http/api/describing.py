@@ -17,10 +17,11 @@ _WHAT = {
     421: "The request is for another host.",
     422: "Something does not fit; the field is named.",
     429: "The token or its address asks too often, or the queue is full; Retry-After says when to try again.",
+    502: "What the store has there was not written by jobrunner; `jobrunner doctor` says more.",
     503: "The store does not answer now; Retry-After says when to try again.",
 }
 
-ALWAYS = (400, 401, 403, 421, 422, 429, 503)
+ALWAYS = (400, 401, 403, 421, 422, 429, 502, 503)
 
 
 def problems(*statuses: int, always: tuple[int, ...] = ALWAYS) -> dict[int, ResponseSpec]:
