@@ -19,7 +19,7 @@ from jobrunner.health import assess
 from jobrunner.limits import Limits
 from jobrunner.listing import Listing
 from jobrunner.model import State
-from jobrunner.names import check_job_id, check_queue
+from jobrunner.names import check_job_id, check_queue, is_queue
 from jobrunner.plugins import Plugins
 from jobrunner.queue import Queue
 from jobrunner.record import UNREADABLE, Note, decode_record
@@ -63,6 +63,8 @@ class Admin:
         from_store = await self.store.run(looks.hash_of(self.store.fleet.queues))
         found: dict[str, Declaration] = {}
         for name, raw in from_store.items():
+            if not is_queue(name):
+                continue  # nobody serves it, and nothing can be asked of it
             try:
                 found[name] = msgspec.json.decode(raw, type=Declaration)
             except UNREADABLE:

@@ -12,6 +12,7 @@ import msgspec
 
 from jobrunner.declaration import Declaration
 from jobrunner.model import BUCKETS_MS, State
+from jobrunner.names import is_tenant
 from jobrunner.showing import queue_stats
 from jobrunner.store import calls, looks
 from jobrunner.store.answers import Counts as StateCounts
@@ -158,7 +159,8 @@ class Gauges:
         names = only
         if names is None:
             found = await self._store.run(looks.some_fields(tally, TALLY_LOOK))
-            names = list(dict.fromkeys(field.partition("|")[2] for field in found))
+            named = dict.fromkeys(field.partition("|")[2] for field in found)
+            names = [tenant for tenant in named if is_tenant(tenant)]
         fields = [f"{state.value}|{tenant}" for tenant in names for state in State]
         counts = await self._store.run(looks.some_of(tally, fields)) if fields else {}
         told = [

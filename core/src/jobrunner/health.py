@@ -46,13 +46,17 @@ def assess(stats: Sequence[QueueStats]) -> Health:
     )
 
 
-def away() -> Health:
-    """How queues are where the store does not answer: `unhealthy`, and nothing is known of them."""
+def away(why: str = "the store does not answer") -> Health:
+    """How queues are where the store tells nothing of them: `unhealthy`, and nothing is known.
+
+    Args:
+        why: In plain words.
+    """
     return Health(
         status="unhealthy",
         total_jobs=0,
         active_jobs=0,
         failed_jobs=0,
-        problems=["the store does not answer"],
+        problems=[why],
         queues=[],
     )

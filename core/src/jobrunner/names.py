@@ -41,6 +41,11 @@ def check_queue(name: str) -> str:
     )
 
 
+def is_queue(name: str) -> bool:
+    """Whether it can name a queue."""
+    return _QUEUE.fullmatch(name) is not None
+
+
 def check_job_id(job_id: str) -> str:
     """Return `job_id` if it can name a job: as a queue name, up to 128 characters.
 
@@ -61,11 +66,11 @@ def check_tenant(tenant: str) -> str:
     if tenant == "":
         return tenant
     allowed = "1 to 128 of letters, digits and '._:@|+-', a letter or digit first"
-    return tenant if _is_tenant(tenant) else _check(_TENANT, "tenant", tenant, allowed)
+    return tenant if is_tenant(tenant) else _check(_TENANT, "tenant", tenant, allowed)
 
 
 @functools.lru_cache(1024)
-def _is_tenant(tenant: str) -> bool:
+def is_tenant(tenant: str) -> bool:
     """Whether it can name one; a batch names the same few again and again."""
     return isinstance(tenant, str) and _TENANT.fullmatch(tenant) is not None
 

@@ -3,6 +3,9 @@
 import pytest
 
 from jobrunner.events import JobCompleted, WorkerDutyRestarted
+from jobrunner.model import Keep
+from jobrunner.store.keys import PARTS
+from jobrunner.worker import maintenance
 
 from .conftest import Task, raw_client
 
@@ -32,3 +35,40 @@ async def test_odd_id_ends_and_others_go_on(at_work, one_queue, store_url, odd):
             assert running.witness.of(WorkerDutyRestarted) == []
         assert store.zscore(keys + "done", odd) is not None or store.zscore(keys + "dead", odd) is not None
         assert store.hlen(keys + "lease") == 0
+
+
+@pytest.mark.parametrize("part", PARTS)
+async def test_key_of_another_kind_stops_its_queue_only(at_work, one_queue, store_url, part):
+    """Whatever somebody wrote there: the other queues are served, and this one again when it is gone."""
+    keys = "jr:{task.do}:"
+    with raw_client(store_url) as store:
+        async with at_work(one_queue(), one_queue(name="task.other")) as running:
+            await running.enqueue(number=1)
+            await running.until(JobCompleted, 1)
+            kept = store.dump(keys + part)
+            store.delete(keys + part)
+            store.set(keys + part, "not ours")
+            for number in range(3):
+                await running.enqueue("task.other", number=number)
+            await running.until(JobCompleted, 3, queue="task.other")
+            store.delete(keys + part)
+            if kept is not None:
+                store.restore(keys + part, 0, kept)
+            await running.enqueue(number=2)
+            await running.until(JobCompleted, 2, queue="task.do")
+            assert running.witness.of(WorkerDutyRestarted) == []
+
+
+@pytest.mark.parametrize("part", ["done", "seen"])
+async def test_queue_that_cannot_be_trimmed_keeps_no_other_from_it(
+    at_work, one_queue, store_url, monkeypatch, part
+):
+    """They are trimmed one after the other; the memory of all would grow for one broken key."""
+    monkeypatch.setattr(maintenance, "TRIM_S", 0.05)
+    keep = Keep(jobs=2)
+    with raw_client(store_url) as store:
+        async with at_work(one_queue(), one_queue(name="task.other", keep_failed=keep)) as running:
+            store.delete("jr:{task.do}:" + part)
+            store.set("jr:{task.do}:" + part, "not ours")
+            store.zadd("jr:{task.other}:dead", {f"old-{number}": number for number in range(50)})
+            await running.until_stats(lambda stats: stats.failed <= 2, queue="task.other")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from jobrunner.cli.errors import ended
+from jobrunner.cli.errors import end_soon, ended
 from jobrunner.cli.scene import Scene
 
 GROUP = "jobrunner.commands"
@@ -117,7 +117,9 @@ def cli(ctx: click.Context, *, embedded: bool, env_file: str | None, debug: bool
 def main() -> None:
     """Run the command line and exit with its status: 0 done, 1 failed, 2 wrong usage, 3 the store cannot be used."""
     run = functools.partial(cli.main, prog_name="jobrunner", standalone_mode=False)
-    sys.exit(ended(run, debug="--debug" in sys.argv[1:]))
+    status = ended(run, debug="--debug" in sys.argv[1:])
+    end_soon(status)
+    sys.exit(status)
 
 
 def _import(target: str) -> click.Command:

@@ -6,14 +6,20 @@ something was found; 2 wrong usage; 3 the store cannot be used.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable
 
 import click
 
 from jobrunner.errors import JobrunnerError, StoreError
+
+THREADS_S = 3.0
+"""Seconds that threads have to end in once a command is over."""
 
 INTERRUPTED = 128 + signal.SIGINT
 """What shells take for a command that Ctrl-C ended."""
@@ -58,6 +64,27 @@ def ended(command: Callable[[], object], *, debug: bool) -> int:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         return _say(f"{text} (this is a bug; --debug shows where)", 1, debug=debug)
     return status if isinstance(status, int) else 0
+
+
+def end_soon(status: int) -> None:
+    """See to it that the process ends, though a handler's thread does not: Python itself would wait for it for ever.
+
+    Args:
+        status: Its exit status.
+    """
+    me = threading.current_thread()
+    if any(thread is not me and not thread.daemon for thread in threading.enumerate()):
+        watch = threading.Timer(THREADS_S, end_now, (status,))
+        watch.daemon = True
+        watch.start()
+
+
+def end_now(status: int) -> None:
+    """End the process without waiting for any thread."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, full, or none
+            stream.flush()
+    os._exit(status)
 
 
 def _with_offer(error: JobrunnerError) -> str:

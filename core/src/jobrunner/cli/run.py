@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import TYPE_CHECKING
-
 import click
 
+from jobrunner.cli.errors import end_now
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.cli.seconds import Seconds
 from jobrunner.wording import counted
-
-if TYPE_CHECKING:
-    from jobrunner.worker.worker import Worker
 
 
 @click.command(
@@ -103,6 +97,7 @@ def run(
         return Supervisor(processes, settings=settings, grace=seconds, burst=burst).run()
 
     from jobrunner.logs import Logs
+    from jobrunner.worker.main_loop import serve
     from jobrunner.worker.worker import Worker, WorkerOptions
 
     names = plugin_names or settings.plugins
@@ -122,7 +117,7 @@ def run(
         ),
         Logs(settings),
     )
-    status = _serve(worker)
+    status = serve(worker)
     if index in ("", "0") and worker.burst is not None and worker.burst.scheduled:  # one of several says it
         click.echo(f"{counted(worker.burst.scheduled, 'job')} scheduled for later", err=True)
     failed = sum(consumer.totals.failed for consumer in worker.consumers)
@@ -130,24 +125,5 @@ def run(
         click.echo(f"{counted(failed, 'job')} failed", err=True)
         status = status or 1
     if worker.left_behind:  # a handler that ignores everything would keep the interpreter from ending
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    return status
-
-
-def _serve(worker: Worker) -> int:
-    """Run a worker on a loop of its own, without waiting for handlers that were left behind."""
-    import asyncio
-    import gc
-
-    gc.freeze()  # what was imported is never collected, and need not be looked through again
-    loop = asyncio.new_event_loop()
-    try:
-        status = loop.run_until_complete(worker.run())
-        if not worker.left_behind:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-    finally:
-        if not worker.left_behind:
-            loop.close()
+        end_now(status)
     return status

@@ -96,8 +96,7 @@ class Maintenance:
         failures = 0
         while True:
             try:
-                for consumer in self._consumers:
-                    await self.tidy(consumer)
+                await self._tidy_all()
             except StoreError as error:
                 failures += 1
                 await self._health.failed("trim", error, failures)
@@ -139,6 +138,17 @@ class Maintenance:
                     )
             if answer.total < RECOVER_LIMIT:
                 return total
+
+    async def _tidy_all(self) -> None:
+        """Tidy each queue, also where an earlier one has a key that is not ours; of that is told at the end."""
+        broken: StoreCorruptError | None = None
+        for consumer in self._consumers:
+            try:
+                await self.tidy(consumer)
+            except StoreCorruptError as error:
+                broken = error
+        if broken is not None:
+            raise broken
 
     async def tidy(self, consumer: Consumer) -> None:
         """Trim what ended, prune the ids that are remembered, line up what was parked for this version.

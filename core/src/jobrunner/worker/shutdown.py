@@ -21,6 +21,8 @@ class Shutdown:
         """Do not wait for what runs."""
         self.quiet = asyncio.Event()
         """Stop reserving."""
+        self.listens = False
+        """Whether signals come here."""
         self.reason = ""
         self.exit_status = 0
 
@@ -38,9 +40,11 @@ class Shutdown:
         loop.add_signal_handler(signal.SIGINT, self._interrupt)
         loop.add_signal_handler(signal.SIGQUIT, self._quit)
         loop.add_signal_handler(signal.SIGUSR1, self.quiet.set)
+        self.listens = True
 
     def ignore(self) -> None:
         """Give the signals back to the system."""
+        self.listens = False
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1):
             loop.remove_signal_handler(number)

@@ -36,6 +36,9 @@ FULL_RETRY_S = 5
 AWAY_RETRY_S = 2
 """Seconds after which a store that was away may be tried again."""
 
+UNREADABLE = "what is stored there cannot be read"
+"""Of a store that answers, with what jobrunner did not write. Its own text may hold what somebody wrote there."""
+
 
 class FieldProblem(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with one field: its name as on the wire, and the problem."""
@@ -146,7 +149,7 @@ def _of_jobrunner(error: JobrunnerError) -> ProblemError:
         case InvalidNameError():
             return ProblemError(422, text)
         case StoreCorruptError():
-            return ProblemError(500, "what is stored there cannot be read; `jobrunner doctor` says more")
+            return ProblemError(502, f"{UNREADABLE}; `jobrunner doctor` says more")
         case OutcomeUnknownError():
             away = "the store's answer was lost; sending it again with the same job id is safe"
             return ProblemError(503, away, headers={"retry-after": str(AWAY_RETRY_S)})

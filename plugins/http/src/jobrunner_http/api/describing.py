@@ -27,10 +27,11 @@ WHAT = {
     422: "Something does not fit; the field is named.",
     429: "The token or its address asks too often, or there is no room; Retry-After says when to try again.",
     500: "Something went wrong here; the log says what.",
+    502: "What the store has there was not written by jobrunner; `jobrunner doctor` says more.",
     503: "The store does not answer now; Retry-After says when to try again.",
 }
 
-ALWAYS = (400, 401, 403, 421, 422, 429, 500, 503)
+ALWAYS = (400, 401, 403, 421, 422, 429, 500, 502, 503)
 
 TAGS = {
     "health": "How the system is, for people and for whoever watches it.",

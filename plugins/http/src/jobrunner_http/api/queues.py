@@ -8,7 +8,7 @@ from litestar import Response, delete, get, post
 from litestar.params import QueryParameter
 
 from jobrunner.declaration import Declaration
-from jobrunner.errors import StoreError
+from jobrunner.errors import StoreCorruptError, StoreError
 from jobrunner.health import away
 from jobrunner.model import State
 from jobrunner.views import Causes, Health, Minute, QueueStats, WorkerView
@@ -25,7 +25,7 @@ from jobrunner_http.bodies import (
     QueueState,
 )
 from jobrunner_http.door import open_to
-from jobrunner_http.problems import AWAY_RETRY_S
+from jobrunner_http.problems import AWAY_RETRY_S, UNREADABLE
 from jobrunner_http.site import Site
 
 Minutes = Annotated[
@@ -157,6 +157,8 @@ async def clear(site: OnSite, caller: By, queue: Named, status: OneState = None)
 async def _health(site: Site, caller: Caller) -> Response[Health]:
     try:
         return Response(await site.looking.health(caller))
+    except StoreCorruptError:
+        return Response(away(f"{UNREADABLE}; `jobrunner doctor` says more"), status_code=503)
     except StoreError:
         retry = {"retry-after": str(AWAY_RETRY_S)}
         return Response(away(), status_code=503, headers=retry)
