@@ -58,7 +58,10 @@ def test_brands_own_account_goes_before_the_tenants(tmp_path: Path) -> None:
         ([{**ENTRY, "token": f"{TOKEN}\nx"}], "token: it must be"),
         ([{**ENTRY, "tokn": TOKEN}], "tokn"),
         ([{**ENTRY, "instance": "https://a.example"}], "only Mastodon has instances"),
-        ([{**ENTRY, "platform": "mastodon", "instance": f"https://{TOKEN}@a.example"}], "instance: it must be"),
+        (
+            [{**ENTRY, "platform": "mastodon", "instance": f"https://{TOKEN}@a.example"}],
+            "instance: it must be",
+        ),
         (
             [ENTRY, {**ENTRY, "platform": "facebook"}],
             "entry 2 of accounts.json (acme, facebook, 77) is the same account as entry 1",
