@@ -69,6 +69,8 @@ def test_wrong_value_of_a_list_says_what_it_may_be():
 class Out(msgspec.Struct, frozen=True):
     version: Annotated[str, Meta(pattern=r"^v[0-9]+$")] = "v25"
     colors: tuple[Color, ...] = ()
+    patience: Annotated[float, Meta(ge=1)] = 30.0
+    most: int = 5
     key: Annotated[str, Secret, Meta(pattern="^[!-~]*$", description="printable and without blanks")] = ""
 
 
@@ -77,6 +79,9 @@ class Out(msgspec.Struct, frozen=True):
     [
         ("VERSION", "25", "'25' cannot be used: it must look like v25, the default"),
         ("COLORS", "#000000,red", "'#000000,red' cannot be used: it must be a colour such as #0f766e"),
+        ("PATIENCE", "soon", "'soon' cannot be used: it is a number"),
+        ("PATIENCE", "0", "'0' cannot be used: expected `float` >= 1.0"),
+        ("MOST", "1.5", "'1.5' cannot be used: it is a whole number"),
         ("KEY", "two words", "it must be printable and without blanks"),
     ],
 )

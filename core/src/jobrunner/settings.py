@@ -269,6 +269,9 @@ def _allowed(kind: object, problem: str, default: object) -> str:
     """What a value may be, in words; empty where msgspec's own say it."""
     if _is_bool(kind):
         return "it is true or false"
+    if "got `str`" in problem:  # where a number was expected; every variable is a text
+        kinds = list(branches(kind))
+        return "it is a number" if float in kinds else "it is a whole number" if int in kinds else ""
     # A list's problem is that of one of its parts.
     parts = [held for one in branches(kind) if get_origin(one) in _LISTS for held in get_args(one)]
     said = next((words for one in (kind, *parts) if (words := in_words(one, problem))), "")

@@ -18,6 +18,7 @@ def test_store_that_cannot_be_reached_is_status_3_and_offers_the_embedded_one(de
     assert away.status == 3
     assert "cannot be reached" in away.error
     assert "--embedded" not in away.error
+    assert away.error.endswith("; start it there, or change REDIS_URL")
     if nothing.status == 3:  # unless a server of the machine's own listens on the default port
         assert "--embedded" in nothing.error
 

@@ -294,7 +294,7 @@ def test_url_wins_over_single_variables() -> None:
         ({"REDIS_HOST": "redis://x"}, "REDIS_HOST", "set REDIS_URL instead"),
         ({"REDIS_HOST": "a b"}, "REDIS_HOST", "a host's name"),
         ({"REDIS_HOST": "cache:6379"}, "REDIS_HOST", "a port has a variable"),
-        ({"REDIS_PORT": "six"}, "REDIS_PORT", "1 to 65535"),
+        ({"REDIS_PORT": "six"}, "REDIS_PORT", "a number from 1 to 65535, such as 6379"),
         ({"REDIS_PORT": "tcp://10.0.0.1:6379"}, "REDIS_PORT", "Kubernetes"),
         ({"REDIS_DB": "x"}, "REDIS_DB", "a number from 0 up"),
         ({"REDIS_USERNAME": "app"}, "REDIS_USERNAME", "set REDIS_PASSWORD too"),

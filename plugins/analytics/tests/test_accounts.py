@@ -53,12 +53,15 @@ def test_brands_own_account_goes_before_the_tenants(tmp_path: Path) -> None:
     ("entries", "problem"),
     [
         ([ENTRY, {**ENTRY, "id": ""}], "entry 2 of accounts.json (acme, Facebook): "),
-        ([{key: ENTRY[key] for key in ("tenant", "id", "token")}], "`platform`"),
-        ([{**ENTRY, "token": 7}], "entry 1 of accounts.json (acme, Facebook, 77): expected `str`"),
-        ([{**ENTRY, "token": f"{TOKEN}\nx"}], "$.token"),
+        ([{key: ENTRY[key] for key in ("tenant", "id", "token")}], "platform: it is missing"),
+        ([{**ENTRY, "token": 7}], "entry 1 of accounts.json (acme, Facebook, 77): token: expected `str`"),
+        ([{**ENTRY, "token": f"{TOKEN}\nx"}], "token: it must be"),
         ([{**ENTRY, "tokn": TOKEN}], "tokn"),
         ([{**ENTRY, "instance": "https://a.example"}], "only Mastodon has instances"),
-        ([{**ENTRY, "platform": "mastodon", "instance": f"https://{TOKEN}@a.example"}], "$.instance"),
+        (
+            [{**ENTRY, "platform": "mastodon", "instance": f"https://{TOKEN}@a.example"}],
+            "instance: it must be",
+        ),
         (
             [ENTRY, {**ENTRY, "platform": "facebook"}],
             "entry 2 of accounts.json (acme, facebook, 77) is the same account as entry 1",
@@ -138,3 +141,36 @@ def test_token_is_in_no_repr(tmp_path: Path) -> None:
     (account,) = AccountBook(str(write(tmp_path, ENTRY))).find(tenant="acme", brand=None, platform="facebook")
 
     assert TOKEN not in repr(account)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"instance": "fosstodon.org"}, "instance: it must be the address of an instance"),
+        ({"token": "two words"}, "token: it must be printable ASCII without blanks"),
+        ({"id": "two words"}, "id: it must be printable ASCII without blanks"),
+        ({"platform": "masto don"}, "platform: it must be a platform's name"),
+        ({"tokn": "x"}, "tokn: no field of an entry"),
+        ({"token": None}, "token: expected `str`, got `null`"),
+    ],
+)
+def test_mistake_says_what_the_field_may_be(tmp_path: Path, entry: dict[str, object], said: str) -> None:
+    """In words, and not as a regular expression."""
+    path = tmp_path / "accounts.json"
+    account = {"tenant": "t", "platform": "mastodon", "id": "1", "token": "tok", **entry}
+    path.write_bytes(msgspec.json.encode({"accounts": [account]}))
+
+    with pytest.raises(PluginError) as caught:
+        AccountBook(str(path))
+
+    assert said in str(caught.value)
+    assert "regex" not in str(caught.value)
+
+
+def test_missing_field_of_an_entry_is_named(tmp_path: Path) -> None:
+    """The most common mistake of all."""
+    path = tmp_path / "accounts.json"
+    path.write_text('{"accounts": [{"tenant": "t", "platform": "x", "id": "1"}]}')
+
+    with pytest.raises(PluginError, match="token: it is missing"):
+        AccountBook(str(path))

@@ -220,9 +220,13 @@ async def test_page_in_a_character_set_that_is_none_is_sorted_by_its_status(
     http: httpx.AsyncClient, canned: Canned, dialect: Dialect, charset: str
 ) -> None:
     """A gateway's page may claim anything about itself."""
-    canned.reply(503, b"<html>\xff Busy", content_type=f"text/html; charset={charset}")
+    canned.reply(
+        503,
+        b"<!DOCTYPE html><html><head><title>Busy \xff</title>",
+        content_type=f"text/html; charset={charset}",
+    )
 
-    with pytest.raises(TransientError, match="answered 503: <html>"):
+    with pytest.raises(TransientError, match="answered 503: an HTML page, 'Busy \ufffd'"):
         await ask(http, canned, dialect)
 
 

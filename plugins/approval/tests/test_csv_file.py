@@ -45,6 +45,10 @@ def test_tenant_of_the_command_is_that_of_lines_that_name_none() -> None:
         (b"", "line 1: the file is empty"),
         (b"\n\n", "line 1: the file is empty"),
         (b"name,email\nAna,ana@example.com", "line 1: the columns approverId"),
+        (
+            b"approverId,email\nana,a@b.example",
+            "line 1: there is no column tenantId; add it, or give --tenant",
+        ),
         (b"approverId,name\nana,Ana", "line 1: the columns approverId, and email or phone"),
         (b"approverId,email,shoe size\n", "line 1: 'shoe size' is no column"),
         (b"id,approverId,email\n", "line 1: the column 'approverId' stands there twice"),

@@ -88,15 +88,19 @@ def end_now(status: int) -> None:
 
 
 def _with_offer(error: JobrunnerError) -> str:
-    """An error's text on one line, and the embedded server where none was configured and none is there."""
+    """An error's text on one line, and where the server is not there, what to do: with none configured, the embedded one."""
     text = " ".join(str(error).split())
-    configured = any(name in os.environ for name in ("REDIS_URL", "REDIS_HOST", "REDIS_PORT"))
-    if isinstance(error, StoreError) and "cannot be reached" in text and not configured:
-        text = (
-            text.rstrip(".")
-            + "; set REDIS_URL, or try `jobrunner --embedded ...`, which brings its own server"
-        )
-    return text
+    if not isinstance(error, StoreError) or "cannot be reached" not in text:
+        return text
+    configured = [name for name in ("REDIS_URL", "REDIS_HOST", "REDIS_PORT") if os.environ.get(name)][:2]
+    if not configured:
+        offer = "set REDIS_URL, or try `jobrunner --embedded ...`, which brings its own server"
+    elif os.environ.get("REDIS_URL", "").startswith("embedded:"):
+        return text
+    else:  # REDIS_URL wins over the others
+        named = "REDIS_URL" if configured[0] == "REDIS_URL" else " or ".join(configured)
+        offer = f"start it there, or change {named}"
+    return f"{text.rstrip('.')}; {offer}"
 
 
 def _say(text: str, status: int, *, debug: bool = False) -> int:

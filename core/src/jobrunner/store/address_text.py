@@ -97,7 +97,12 @@ def environment_port(text: str) -> int:
             "it holds a URL, as Kubernetes sets it for a Service named redis; "
             "set REDIS_URL, or enableServiceLinks: false in the pod"
         )
-    return _port(text) if text else DEFAULT_PORT
+    if not text:
+        return DEFAULT_PORT
+    try:
+        return _port(text)
+    except ProblemError:
+        raise ProblemError("it must be a number from 1 to 65535, such as 6379") from None
 
 
 def _port(text: str) -> int:

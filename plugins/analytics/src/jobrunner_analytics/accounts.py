@@ -6,6 +6,7 @@ changes, so that a token can be renewed without a restart. Never writes it.
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,19 @@ from jobrunner import PluginError, Secret
 
 VARIABLE = "JOBRUNNER_ANALYTICS_ACCOUNTS"
 MOST_FILE = 4 << 20
+
+MISSING = re.compile(r"missing required field `([^`]+)`")
+UNKNOWN = re.compile(r"contains unknown field `([^`]+)`")
+
+FORMS = {
+    "tenant": "one line without control characters",
+    "brand": "one line without control characters",
+    "platform": "a platform's name: letters, digits, . _ and -",
+    "id": "printable ASCII without blanks",
+    "token": "printable ASCII without blanks",
+    "instance": "the address of an instance, such as https://fosstodon.org",
+}
+"""What the patterns of an entry's fields mean."""
 
 Text = Meta(pattern=r"^[^\x00-\x1f\x7f]+$(?!\n)", max_length=200)
 
@@ -144,8 +158,7 @@ def _accounts(content: bytes, path: Path) -> list[Account]:
         try:
             entry = msgspec.convert(raw, _Entry)
         except msgspec.ValidationError as error:
-            # msgspec's messages name fields and types, never values.
-            raise PluginError(f"{VARIABLE}: {where}: {_small(str(error))}") from None
+            raise PluginError(f"{VARIABLE}: {where}: {_worded(str(error))}") from None
         if entry.instance and entry.platform.lower() != "mastodon":
             raise PluginError(f"{VARIABLE}: {where}: only Mastodon has instances")
         key = (entry.tenant, entry.brand, entry.platform.lower(), entry.id)
@@ -192,6 +205,19 @@ def _described(raw: object) -> str:
         return ""
     parts = [str(raw[name])[:60] for name in ("tenant", "brand", "platform", "id") if raw.get(name)]
     return f" ({', '.join(parts)})" if parts and all(part.isprintable() for part in parts) else ""
+
+
+def _worded(problem: str) -> str:
+    """What is wrong with an entry, with its field first. msgspec's messages name fields and types, never values."""
+    if missing := MISSING.search(problem):
+        return f"{missing.group(1)}: it is missing"
+    if unknown := UNKNOWN.search(problem):
+        return f"{unknown.group(1)}: no field of an entry"
+    said, _, place = problem.partition(" - at `$.")
+    field = place.rstrip("`")
+    if "matching regex" in said and field in FORMS:
+        said = f"it must be {FORMS[field]}"
+    return f"{field}: {_small(said)}" if field else _small(said)
 
 
 def _small(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -34,6 +35,10 @@ DEADLINE_S = 300.0
 """Seconds for a question as a whole, where the context does not say: the timeouts are for each read, and a server that
 drips would hold a job for ever.
 """
+
+MOST_SHOWN = 65_536
+PAGE = re.compile(r"\s*<(!doctype html|html)\b", re.IGNORECASE)
+TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{1,200})<", re.IGNORECASE)
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the decoder raises for bytes that are no JSON, no UTF-8, or nested deeper than it goes."""
@@ -200,8 +205,12 @@ def server_time(answer: httpx.Response) -> float:
 
 
 def text_of(answer: httpx.Response) -> str:
-    """Return an answer's body as text, whatever character set it claims: it is shown to people, and may be anything."""
-    return answer.content.decode("utf-8", "replace")
+    """Return an answer's body as text for people, whatever character set it claims; of an HTML page its title."""
+    text = answer.content[:MOST_SHOWN].decode("utf-8", "replace")
+    if not PAGE.match(text):
+        return text
+    title = TITLE.search(text)
+    return f"an HTML page, {title.group(1).strip()!r}" if title else "an HTML page"
 
 
 def json_object(answer: httpx.Response) -> dict[str, object]:

@@ -55,9 +55,9 @@ def import_(*, file: BinaryIO, tenant: str | None, dry_run: bool, as_json: bool)
     if as_json:
         click.echo(msgspec.json.encode({**msgspec.structs.asdict(saved), "dryRun": dry_run}).decode())
         return
-    done = "would be" if dry_run else "were"
+    done = "would be " if dry_run else ""
     click.echo(
-        f"{saved.created} approvers {done} added, {saved.updated} {done} changed, {saved.unchanged} are the same"
+        f"approvers: {saved.created} {done}added, {saved.updated} {done}changed, {saved.unchanged} the same"
     )
 
 

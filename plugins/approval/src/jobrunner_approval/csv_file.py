@@ -58,6 +58,8 @@ def read_approvers(raw: bytes, *, tenant_id: str | None = None) -> list[Approver
     approvers: list[Approver] = []
     lines_by_key: dict[tuple[str, str], int] = {}
     for line, row in _rows(_text(raw), problems):
+        if tenant_id is None and "tenant_id" not in row:
+            raise CsvError(["line 1: there is no column tenantId; add it, or give --tenant"])
         try:
             approver = make_approver(
                 tenant_id=row.get("tenant_id", "") or tenant_id or "",

@@ -5,6 +5,7 @@ Pure data with its bounds. The mail server's password and the database's address
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ from jobrunner_approval.approver import check_email
 SMTP_ADDRESS = r"^(smtp|smtps|smtp\+starttls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$"
 DATABASE_VARIABLE = "JOBRUNNER_APPROVAL_DATABASE_URL"
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+PLACES = ("{tenantId}", "{brandId}", "{postId}", "{approverId}")
+"""What is filled into the address of a post."""
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 TlsMode = Literal["none", "starttls", "tls"]
@@ -90,6 +94,14 @@ class ApprovalSettings(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError as error:
             raise ValueError(f"from_address: {error}") from None
         check_port("database_url", self.database_url)
+        unknown = [place for place in re.findall(r"\{[^{}]*\}", self.review_url) if place not in PLACES]
+        if unknown:
+            raise ValueError(f"review_url: {unknown[0]} is none of {', '.join(PLACES)}")
+        if bool(self.smtp_username) != bool(self.smtp_password):
+            missing, given = (
+                ("smtp_password", "user name") if self.smtp_username else ("smtp_username", "password")
+            )
+            raise ValueError(f"{missing} must be set too: there is a {given} alone")
         server = self.mail_server()
         if self.smtp_username and server.tls == "none" and server.host not in LOOPBACK:
             raise ValueError(

@@ -10,9 +10,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from jobrunner import Service, WebAddress
+from jobrunner import Service, WebAddress, check_port
 
 MIB = 1 << 20
+
+Host = Annotated[
+    str, Meta(pattern=r"^[^\s/:@?#]+$", description="a host's name without https://, such as fosstodon.org")
+]
 
 
 class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +41,16 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
         poll_interval: Seconds between two looks at media that a platform is processing, 0.01 to 60.
         poll_wait: Seconds that an attempt waits for that, 0 to 600; after it the job is tried again later.
         x_length: The weighted length that X takes of these accounts, 280 unless they are paid for.
+
+    Raises:
+        ValueError: The gateway's port is none.
     """
 
     graph_url: Annotated[str, Service("graph"), WebAddress] = "https://graph.facebook.com"
     linkedin_url: Annotated[str, Service("linkedin"), WebAddress] = "https://api.linkedin.com"
     x_url: Annotated[str, Service("x"), WebAddress] = "https://api.x.com"
     mastodon_url: Annotated[str, Service("mastodon"), WebAddress] = "https://mastodon.social"
-    mastodon_instances: tuple[str, ...] = ()
+    mastodon_instances: tuple[Host, ...] = ()
     media_gateway: Annotated[
         str,
         Service("media"),
@@ -58,3 +65,6 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
     poll_interval: Annotated[float, Meta(ge=0.01, le=60)] = 3.0
     poll_wait: Annotated[float, Meta(ge=0, le=600)] = 60.0
     x_length: Annotated[int, Meta(ge=1, le=25_000)] = 280
+
+    def __post_init__(self) -> None:
+        check_port("media_gateway", self.media_gateway)
