@@ -25,6 +25,34 @@ async def raw(house, data, *, seconds=20.0, until_end=False, half=False):
         writer.close()
 
 
+async def test_head_is_a_get_without_its_body(house):
+    """Whoever watches a site asks so; a 405 looks like a site that is down.
+
+    Source: RFC 9110, 9.1: all general-purpose servers must support GET and HEAD.
+    """
+    client, nobody = await house.client("viewer"), house.bare()
+    for path in (
+        "/livez",
+        "/readyz",
+        "/login",
+        "/api/queue/stats",
+        "/",
+        "/queues/parcel.deliver",
+        "/api/openapi.json",
+    ):
+        got, asked = await client.get(path), await client.head(path)
+        assert (asked.status_code, asked.content) == (200, b""), path
+        assert asked.headers["content-type"] == got.headers["content-type"]
+        assert abs(int(asked.headers["content-length"]) - len(got.content)) < 40  # a page tells the time
+        assert set(asked.headers) == set(got.headers)
+    assert (await nobody.head("/api/queue/stats")).status_code == 401
+    assert (await client.head("/nope")).status_code == 404
+    code = house.site.link(await house.token("viewer"))
+    for path in ("/api/events", f"{QUEUE}/pause", f"/login/{code}"):
+        assert (await client.head(path)).status_code == 405, path
+    assert (await nobody.get(f"/login/{code}")).status_code == 303
+
+
 @pytest.mark.parametrize(
     ("host", "status"),
     [
