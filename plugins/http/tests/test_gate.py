@@ -1,10 +1,11 @@
 """The gate: hosts, origins, bodies, headers, and the dashboard's log-in cookie."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
-from http_house import until
+from http_house import parcel, until
 
 QUEUE = "/api/queue/parcel.deliver"
 
@@ -233,6 +234,28 @@ async def test_answer_before_the_body_is_there_ends_the_connection(house, head):
     answer = await raw(house, head, until_end=True)
     assert answer.startswith(b"HTTP/1.1 ")
     assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such bound")
+async def test_client_that_takes_nothing_of_its_answer_loses_its_place(open_house):
+    """Whoever asks and never reads would hold a connection for ever: ten of them, and nobody else gets in."""
+    house = await open_house(max_connections=10, send_timeout=1.0)
+    token = await house.token("viewer")
+    await house.enqueue(*[parcel("acme", at) for at in range(590)])
+    path = f"{QUEUE}/jobs?limit=500"
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    deaf = []
+    try:
+        for _ in range(10):
+            one = socket.socket()
+            deaf.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            one.connect(("127.0.0.1", house.server.port))
+            one.sendall(request * 20)
+        assert (await house.bare().get("/livez", timeout=60)).status_code == 200
+    finally:
+        for one in deaf:
+            one.close()
 
 
 async def test_large_head_is_refused(house):
