@@ -104,7 +104,7 @@ class Gate:
             max_bytes=self._settings.max_body,
             seconds=self._settings.receive_timeout,
         )
-        heads = not inner(scope).startswith(NO_HEAD)
+        heads = not _plain(inner(scope)).startswith(NO_HEAD)
         answer = _Answer(send, body, heads=heads)
         client = scope.get("client")
         address = self._addresses.of(client[0] if client else "", scope["headers"])
@@ -180,6 +180,11 @@ class Gate:
 def inner(scope: Scope) -> str:
     """A request's path on this site, which may be mounted in another."""
     return scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+
+
+def _plain(path: str) -> str:
+    """A path as the routes read it: slashes that are doubled, or stand at the end, say nothing."""
+    return "/" + "/".join(part for part in path.split("/") if part)
 
 
 def wants_page(path: str, headers: Headers) -> bool:
