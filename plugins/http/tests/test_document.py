@@ -101,9 +101,10 @@ async def test_answers_of_a_store_that_is_away_are_those_of_the_document(house):
 async def test_methods_of_a_path_are_told_together(house):
     """OPTIONS and a 405 name every method, so that a client can learn what there is."""
     client = house.bare()
-    assert (await client.options("/api/queue/x/jobs")).headers["allow"] == "GET, OPTIONS, POST"
+    assert (await client.options("/api/queue/x/jobs")).headers["allow"] == "GET, HEAD, OPTIONS, POST"
     refused = await client.put("/api/queue/x/jobs")
-    assert set(refused.headers["allow"].split(", ")) == {"GET", "OPTIONS", "POST"}
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+    assert (await client.options("/api/events")).headers["allow"] == "GET, OPTIONS"
 
 
 @pytest.mark.chaos

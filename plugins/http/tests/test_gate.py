@@ -1,10 +1,11 @@
 """The gate: hosts, origins, bodies, headers, and the dashboard's log-in cookie."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
-from http_house import until
+from http_house import parcel, until
 
 QUEUE = "/api/queue/parcel.deliver"
 
@@ -23,6 +24,34 @@ async def raw(house, data, *, seconds=20.0, until_end=False, half=False):
         return await asyncio.wait_for(reader.read(-1 if until_end else 65536), seconds)
     finally:
         writer.close()
+
+
+async def test_head_is_a_get_without_its_body(house):
+    """Whoever watches a site asks so; a 405 looks like a site that is down.
+
+    Source: RFC 9110, 9.1: all general-purpose servers must support GET and HEAD.
+    """
+    client, nobody = await house.client("viewer"), house.bare()
+    for path in (
+        "/livez",
+        "/readyz",
+        "/login",
+        "/api/queue/stats",
+        "/",
+        "/queues/parcel.deliver",
+        "/api/openapi.json",
+    ):
+        got, asked = await client.get(path), await client.head(path)
+        assert (asked.status_code, asked.content) == (200, b""), path
+        assert asked.headers["content-type"] == got.headers["content-type"]
+        assert abs(int(asked.headers["content-length"]) - len(got.content)) < 40  # a page tells the time
+        assert set(asked.headers) == set(got.headers)
+    assert (await nobody.head("/api/queue/stats")).status_code == 401
+    assert (await client.head("/nope")).status_code == 404
+    code = house.site.link(await house.token("viewer"))
+    for path in ("/api/events", "//api//events/", f"{QUEUE}/pause", f"/login/{code}", f"//login//{code}"):
+        assert (await client.head(house.url + path)).status_code == 405, path
+    assert (await nobody.get(f"/login/{code}")).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -205,6 +234,28 @@ async def test_answer_before_the_body_is_there_ends_the_connection(house, head):
     answer = await raw(house, head, until_end=True)
     assert answer.startswith(b"HTTP/1.1 ")
     assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such bound")
+async def test_client_that_takes_nothing_of_its_answer_loses_its_place(open_house):
+    """Whoever asks and never reads would hold a connection for ever: ten of them, and nobody else gets in."""
+    house = await open_house(max_connections=10, send_timeout=1.0)
+    token = await house.token("viewer")
+    await house.enqueue(*[parcel("acme", at) for at in range(590)])
+    path = f"{QUEUE}/jobs?limit=500"
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    deaf = []
+    try:
+        for _ in range(10):
+            one = socket.socket()
+            deaf.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            one.connect(("127.0.0.1", house.server.port))
+            one.sendall(request * 20)
+        assert (await house.bare().get("/livez", timeout=60)).status_code == 200
+    finally:
+        for one in deaf:
+            one.close()
 
 
 async def test_large_head_is_refused(house):

@@ -1,5 +1,7 @@
 """Routes about jobs: enqueue one and many, look, list, change one and by filter."""
 
+import asyncio
+
 import pytest
 from http_house import parcel
 
@@ -155,6 +157,34 @@ async def test_one_job_is_moved_only_where_its_state_allows(house):
     assert (await admin.get(f"{QUEUE}/jobs/{waiting}")).json()["history"][-1]["message"] == "no longer wanted"
     assert (await admin.delete(f"{QUEUE}/jobs/{waiting}")).status_code == 204
     assert (await admin.delete(f"{QUEUE}/jobs/{waiting}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("what", "how", "delay"),
+    [("retry", "fail", None), ("promote", "well", 3600), ("cancel", "well", None), ("remove", "fail", None)],
+)
+async def test_one_job_changed_by_many_at_once_is_changed_once(house, what, how, delay):
+    """Two people press the same button: one of them did it, the others are told how it is now, and the audit has one line."""
+    ids = await house.enqueue(*[parcel("acme", at, how=how) for at in range(6)], delay=delay)
+    if how == "fail":
+        await house.work()
+    clients = [await house.client(name=f"admin-{at}") for at in range(6)]
+    for job_id in ids:
+        path = f"{QUEUE}/jobs/{job_id}"
+        answers = await asyncio.gather(
+            *(
+                client.delete(path) if what == "remove" else client.post(f"{path}/{what}")
+                for client in clients
+            )
+        )
+        done = [answer for answer in answers if answer.status_code in (200, 204)]
+        refused = [answer for answer in answers if answer.status_code in (404, 409)]
+        assert (len(done), len(refused)) == (1, 5), [answer.text for answer in answers]
+        for answer in refused:
+            told = answer.json()["detail"]
+            state, _, allowed = told.partition("; ")
+            assert answer.status_code == 404 or state.removeprefix("the job is ") not in allowed, told
+    assert [line["jobs"] for line in house.lines("http.changed")] == [1] * 6
 
 
 async def test_running_job_is_told_to_stop_and_never_removed(house):

@@ -174,6 +174,29 @@ async def test_tenant_is_paused_and_resumed_by_route_and_page(house):
     assert [line["note"] for line in house.lines("http.changed")] == ["tenant=acme", "tenant=acme"]
 
 
+@pytest.mark.parametrize("action", ["pause", "resume"])
+@pytest.mark.parametrize("typed", ["", " ", "\t"])
+async def test_tenant_that_is_blank_is_not_the_whole_queue(house, action, typed):
+    """A browser takes a blank for a filled-in field; the form for one tenant stopped everybody then."""
+    operator = await house.client("operator")
+    await house.site.admin.pause("parcel.deliver", "acme")
+    before = house.dump()
+    origin = {"origin": house.url, "sec-fetch-site": "same-origin"}
+    answer = await operator.post(f"/queues/parcel.deliver/{action}", data={"tenant": typed}, headers=origin)
+    assert answer.status_code == 422
+    assert "name a tenant" in answer.text
+    assert house.dump() == before
+
+
+async def test_redirect_has_no_body(house):
+    """What a form is answered with is an address; a `null` for people without redirects is none."""
+    operator = await house.client("operator")
+    origin = {"origin": house.url, "sec-fetch-site": "same-origin"}
+    for path in ("/queues/parcel.deliver/pause", "/logout", "/login"):
+        answer = await operator.post(path, headers=origin)
+        assert (answer.status_code, answer.content) == (303, b"")
+
+
 def test_code_in_a_sentence_is_escaped_first():
     """The sentences name tenants and queues, which are somebody's input."""
     from jobrunner_http.dashboard.rendering import coded

@@ -156,13 +156,20 @@ class Changing:
             JobNotFoundError: There is no such job for the caller.
             ProblemError: 409 where the job's state does not allow it.
         """
-        job = await self._looking.job(caller, queue, job_id)
+        await self._looking.job(caller, queue, job_id)
         verdicts = await self._apply(queue, what, [job_id], reason=reason)
         if job_id not in verdicts:
-            allowed = ", ".join(state.value for state in STATES[what])
-            raise ProblemError(409, f"the job is {job.state}; {what} is for jobs that are {allowed}")
+            raise await self._refused(caller, queue, job_id, what)
         self._tell(caller, TOLD[what], queue, [job_id], note=reason)
         return ChangedJob(id=job_id, queue=queue, result=verdicts[job_id])
+
+    async def _refused(self, caller: Caller, queue: str, job_id: str, what: Change) -> ProblemError:
+        """Why a job was not changed, as it is now: somebody else may have changed it since it was looked at."""
+        state = (await self._looking.job(caller, queue, job_id)).state
+        if state in STATES[what]:
+            return ProblemError(409, "somebody else changed the job meanwhile; look at it again")
+        allowed = ", ".join(one.value for one in STATES[what])
+        return ProblemError(409, f"the job is {state}; {what} is for jobs that are {allowed}")
 
     # ---- many jobs -------------------------------------------------------------------------------------------
 

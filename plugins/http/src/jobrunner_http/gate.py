@@ -27,6 +27,9 @@ DRAIN_BYTES = 1 << 20
 """How long, and how much of, a body that is too large is still read and thrown away: a client that is cut off while it
 sends does not see the answer."""
 
+NO_HEAD = ("/api/events", "/login/")
+"""Beginnings of addresses that HEAD is no method of: an answer without an end, and links that are good once."""
+
 PROBES = frozenset({"/livez", "/readyz"})
 """Paths for whoever keeps the process running, which asks by address and not by name."""
 
@@ -101,7 +104,8 @@ class Gate:
             max_bytes=self._settings.max_body,
             seconds=self._settings.receive_timeout,
         )
-        answer = _Answer(send, body)
+        heads = not _plain(inner(scope)).startswith(NO_HEAD)
+        answer = _Answer(send, body, heads=heads)
         client = scope.get("client")
         address = self._addresses.of(client[0] if client else "", scope["headers"])
         bucket = bucket_of(address)
@@ -115,7 +119,9 @@ class Gate:
             return
         self._under_way[bucket] += 1
         try:
-            await self._app(scope, body, answer)
+            # The server leaves the body of a HEAD out: what lies behind answers it as a GET.
+            asked: Scope = {**scope, "method": "GET"} if heads and scope["method"] == "HEAD" else scope
+            await self._app(asked, body, answer)
         finally:
             body.let_go()
             answer.let_go()
@@ -174,6 +180,11 @@ class Gate:
 def inner(scope: Scope) -> str:
     """A request's path on this site, which may be mounted in another."""
     return scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+
+
+def _plain(path: str) -> str:
+    """A path as the routes read it: slashes that are doubled, or stand at the end, say nothing."""
+    return "/" + "/".join(part for part in path.split("/") if part)
 
 
 def wants_page(path: str, headers: Headers) -> bool:
@@ -261,9 +272,10 @@ async def _drain(receive: Receive) -> None:
 class _Answer:
     """An answer on its way out, with the headers that keep browsers safe."""
 
-    def __init__(self, send: Send, body: _Body) -> None:
+    def __init__(self, send: Send, body: _Body, *, heads: bool) -> None:
         self._send = send
         self._body = body
+        self._heads = heads
 
     def let_go(self) -> None:
         """As a body's."""
@@ -273,11 +285,17 @@ class _Answer:
         if message["type"] == "http.response.start":
             there = {name.lower() for name, _ in message["headers"]}
             added = [(name, value) for name, value in HEADERS if name not in there]
+            own = [(name, self._allowed(name, value)) for name, value in message["headers"]]
             if self._body.is_left and b"connection" not in there:
                 # The server would wait for the rest without a deadline, so as to use the connection again.
                 added.append((b"connection", b"close"))
-            message = {**message, "headers": [*message["headers"], *added]}
+            message = {**message, "headers": [*own, *added]}
         await self._send(message)
+
+    def _allowed(self, name: bytes, value: bytes) -> bytes:
+        """A header's value; in a list of methods HEAD stands wherever GET does."""
+        methods = set(value.split(b", ")) if self._heads and name.lower() == b"allow" else set()
+        return b", ".join(sorted({*methods, b"HEAD"})) if b"GET" in methods else value
 
     async def problem(self, problem: ProblemError, page: bytes | None = None) -> None:
         """Answer with a problem, or with the page that says it."""

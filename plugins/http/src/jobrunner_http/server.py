@@ -40,7 +40,7 @@ class Server:
     """
 
     def __init__(self, app: ASGIApp, host: str, port: int, settings: HttpSettings) -> None:
-        self._socket = _bound(host, port)
+        self._socket = _bound(host, port, settings.send_timeout)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
         self._server = _OnSocket(app, self._socket, settings)
@@ -83,11 +83,14 @@ class _OnSocket(Granian):
         self._shd: Any = SocketHolder(self._listener.detach(), False, BACKLOG)  # type: ignore[call-arg]  # typed as it is not
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, send_timeout_s: float) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Connections have it from their listener. The server itself waits for ever until its bytes are taken.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(send_timeout_s * 1000))
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)

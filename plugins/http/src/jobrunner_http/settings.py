@@ -36,6 +36,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_header: Bytes that a request's head may have, 8 KiB to 1 MiB.
         header_timeout: Seconds in which a request's head must have arrived, 1 to 300.
         receive_timeout: Seconds in which a request's body must have arrived, 1 to 3,600.
+        send_timeout: Seconds for which a client may take nothing of its answer, 1 to 3,600; then its connection ends.
         max_connections: Connections at once; further ones wait until one ends.
         max_streams: Event streams at once.
         max_per_address: Requests that one address may have under way at once, streams among them; 1 to 100,000.
@@ -57,6 +58,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_header: Annotated[int, Meta(ge=8192, le=1 << 20)] = 32 << 10
     header_timeout: Annotated[float, Meta(ge=1, le=300)] = 10.0
     receive_timeout: Annotated[float, Meta(ge=1, le=3600)] = 30.0
+    send_timeout: Annotated[float, Meta(ge=1, le=3600)] = 30.0
     max_connections: Annotated[int, Meta(ge=10, le=100_000)] = 2000
     max_streams: Annotated[int, Meta(ge=1, le=10_000)] = 200
     max_per_address: Annotated[int, Meta(ge=1, le=100_000)] = 100

@@ -87,6 +87,7 @@ def _redirect(request: Ask, path: str, *, cookie: Cookie | None = None) -> Respo
     return Response(
         None,
         status_code=303,
+        media_type="text/plain",  # as JSON it would say null
         headers={"location": target, "cache-control": "no-store"},
         cookies=[cookie] if cookie else [],
     )

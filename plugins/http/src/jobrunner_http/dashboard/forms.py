@@ -26,9 +26,20 @@ from jobrunner_http.site import Site
 
 
 class TenantForm(msgspec.Struct, frozen=True, kw_only=True):
-    """One tenant of a queue; empty for the queue itself."""
+    """One tenant of a queue; without the field it is the queue itself."""
 
-    tenant: Annotated[str, Meta(max_length=128)] = ""
+    tenant: Annotated[str, Meta(max_length=128)] | None = None
+
+    @property
+    def named(self) -> str:
+        """The tenant; empty for the queue.
+
+        Raises:
+            InvalidNameError: There is the field, and nothing in it: that must not stand for everybody.
+        """
+        if self.tenant is not None and not self.tenant.strip():
+            raise InvalidNameError("name a tenant; for the whole queue there is a button at its head")
+        return (self.tenant or "").strip()
 
 
 class ClearForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,11 +81,11 @@ async def pause(
     site: OnSite, pages: OnPages, caller: By, request: Ask, queue: Named, data: URLEncodedBody[TenantForm]
 ) -> Response[Any]:
     """Let no further job start, of a queue or of one tenant."""
-    tenant = data.tenant.strip()
     try:
+        tenant = data.named
         await site.changing.pause(caller, queue, tenant)
     except InvalidNameError as error:
-        draft = Draft(form="pause", wrong=str(error), field="tenant", tenant=data.tenant)
+        draft = Draft(form="pause", wrong=str(error), field="tenant", tenant=data.tenant or "")
         return await _once_more(site, pages, caller, request, queue, draft)
     return back(request, "queues", queue, done="tenant_paused" if tenant else "paused")
 
@@ -84,7 +95,7 @@ async def resume(
     site: OnSite, caller: By, request: Ask, queue: Named, data: URLEncodedBody[TenantForm]
 ) -> Response[None]:
     """Let jobs start again, of a queue or of one tenant."""
-    tenant = data.tenant.strip()
+    tenant = data.named
     await site.changing.resume(caller, queue, tenant)
     return back(request, "queues", queue, done="tenant_resumed" if tenant else "resumed")
 

@@ -119,7 +119,10 @@ def address(root: str, *parts: str, **query: object) -> str:
 def back(request: Ask, *parts: str, **query: object) -> Response[None]:
     """The answer to a form: where to look at what it did."""
     target = address(request.scope.get("root_path", ""), *parts, **query)
-    return Response(None, status_code=303, headers={"location": target, "cache-control": "no-store"})
+    headers = {"location": target, "cache-control": "no-store"}
+    return Response(
+        None, status_code=303, media_type="text/plain", headers=headers
+    )  # as JSON it would say null
 
 
 def said(request: Ask) -> str:
