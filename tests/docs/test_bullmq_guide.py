@@ -73,3 +73,31 @@ def test_steps_of_the_guide_move_the_jobs_and_the_new_worker_runs_them(snippets,
     assert '"mail-2-' in delayed
     assert re.search(r'"job\.completed".*"welcome-7"', log)
     assert [job["name"] for job in bull.ask("jobs", states=["paused", "waiting"])] == ["goodbye"]
+
+
+PREAMBLE = """
+const connection = { url: process.env.BULLMQ_URL };
+const sendMail = async (address) => `sent to ${address}`;
+"""
+AFTERWARDS = """
+let job;
+do {
+  await new Promise((resume) => setTimeout(resume, 50));
+  job = await queue.getJob("welcome-7");
+} while (!(await job.isCompleted()));
+console.log(job.returnvalue, job.progress);
+process.exit(0);
+"""
+
+
+@pytest.mark.runs(PAGE, "before")
+def test_what_is_shown_of_bullmq_is_bullmq(snippets, start_server, bullmq_folder, tmp_path):
+    """What somebody recognises as their own has to be right first; it needs a connection and a `sendMail`."""
+    (shown,) = snippets
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules/bullmq").symlink_to(bullmq_folder / "node_modules/bullmq5")
+    (tmp_path / "before.mjs").write_text(PREAMBLE + shown.text + AFTERWARDS, "utf-8")
+
+    told = do(["node", "before.mjs"], tmp_path, os.environ | {"BULLMQ_URL": start_server().url})
+
+    assert told == "sent to ada@example.com 100\n"
