@@ -35,21 +35,5 @@ NOT_RUN: dict[Choice, str] = {
     choice("docs/how-to/migrate/source-system.md", "producers", "ts"): (
         "the source system's own factory is not here; Node runs it with one that prints, and the payload is one of ours"
     ),
-    choice("plugins/analytics/README.md", "jobrunner-analytics"): NO_TEST_YET,
-    choice("plugins/analytics/README.md", "payload", "python"): NO_TEST_YET,
-    choice("plugins/approval/README.md", "jobrunner-approval"): NO_TEST_YET,
-    choice("plugins/approval/README.md", "payload", "python"): NO_TEST_YET,
-    choice("plugins/approval/README.md", "try-it-without-a-mail-server"): NO_TEST_YET,
     choice("plugins/bullmq/README.md", "jobrunner-bullmq"): NO_TEST_YET,
-    choice("plugins/content/README.md", "jobrunner-content"): NO_TEST_YET,
-    choice("plugins/content/README.md", "enqueueing-with-an-editors-help"): NO_TEST_YET,
-    choice("plugins/content/README.md", "the-posts"): NO_TEST_YET,
-    choice("plugins/image/README.md", "jobrunner-image"): NO_TEST_YET,
-    choice("plugins/image/README.md", "payload", "python"): NO_TEST_YET,
-    choice("plugins/publish/README.md", "jobrunner-publish"): NO_TEST_YET,
-    choice("plugins/publish/README.md", "payload", "python"): NO_TEST_YET,
-    choice("plugins/whatsapp/README.md", "jobrunner-whatsapp"): NO_TEST_YET,
-    choice("plugins/whatsapp/README.md", "payload", "python"): NO_TEST_YET,
-    choice("plugins/whatsapp/README.md", "free-text-or-a-template"): NO_TEST_YET,
-    choice("plugins/whatsapp/README.md", "try-it-without-an-account"): NO_TEST_YET,
 }
