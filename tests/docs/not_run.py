@@ -35,5 +35,4 @@ NOT_RUN: dict[Choice, str] = {
     choice("docs/how-to/migrate/source-system.md", "producers", "ts"): (
         "the source system's own factory is not here; Node runs it with one that prints, and the payload is one of ours"
     ),
-    choice("plugins/bullmq/README.md", "jobrunner-bullmq"): NO_TEST_YET,
 }

@@ -51,7 +51,7 @@ def test_commands_of_the_page_tell_what_it_says(snippets, terminal):
     terminal.environ |= {"UV_PROJECT": str(ROOT), "UV_NO_SYNC": "1"}
     (terminal.folder / "docs").symlink_to(ROOT / "docs")
 
-    told = terminal.type(commands.text, status=1)
+    told = terminal.type(commands.text, status=1, timeout_s=1200)
 
     assert told.count("every promise holds in every state") == 2
     assert "a job is reserved for an exchange that nobody waits for" in told
