@@ -24,8 +24,8 @@ NOT_RUN: dict[Choice, str] = {
     choice("docs/how-to/migrate/rq.md", "before"): "RQ's own code, quoted; it is read as Python",
     choice("docs/how-to/migrate/arq.md", "before"): "arq's own code, quoted; it is read as Python",
     choice("README.md", "see-it-work"): (
-        "uv and what it installs come from the network, and the second line is the run that this is part of; .ci/run"
-        " does both, and the page of the stand-ins runs the demo"
+        "the first line is typed where uv is installed already, and so is the second; but that one is the run that this is"
+        " part of, so it only finds the tests. .ci/run does both from the beginning"
     ),
     choice("docs/explanation/architecture.md", "architecture"): DRAWING,
     choice("docs/explanation/life-of-a-job.md", "the-life-of-a-job"): DRAWING,
