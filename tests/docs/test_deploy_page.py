@@ -2,17 +2,23 @@
 
 import re
 import shlex
+import shutil
+import stat
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from deploy.test_deploy import STORE, container, parses
+from rig.snippets import ROOT
 
 from jobrunner.settings import Settings
 from jobrunner.store.link import CONNECTIONS
 
 from .pages import program
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "how-to" / "deploy.md").read_text("utf-8")
+NAME = "docs/how-to/deploy.md"
+PAGE = (ROOT / NAME).read_text("utf-8")
 MEASURED = program("build_performance").read()
 
 
@@ -70,10 +76,78 @@ def test_files_and_links_of_the_page_are_there():
 
 def test_commands_of_the_page_parse():
     """Those of ours, as they stand there."""
-    from deploy.test_deploy import parses
-
     lines = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
     ours = [shlex.split(line)[1:] for line in lines if line.startswith("jobrunner ")]
 
     assert [words for words in ours if parses([word for word in words if word != "--embedded"]) is None] == []
     assert parses(["run", "--plugin", "./greeting.py", "--reload"])["reloads"] is True
+
+
+LAST_LINE = "systemctl daemon-reload && systemctl enable --now jobrunner@publish\n"
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("reader")
+@pytest.mark.reads(NAME, "1-one-machine")
+def test_one_machine_is_set_up_below_another_root(snippets, shop, open_terminal, tmp_path):
+    """All that the page does without containers but the last line: the unit is enabled, and there is nobody to start it.
+
+    Of the line with containers, the file is there, its service too, and what is run in it is one of our commands.
+    """
+    containers, without = snippets
+    root = tmp_path / "root"
+    (root / "etc/systemd/system").mkdir(parents=True)
+    assert without.text.endswith(LAST_LINE)
+    steps = (
+        without.text.removesuffix(LAST_LINE).replace("/opt/", f"{root}/opt/").replace("/etc/", f"{root}/etc/")
+    )
+    lent = Path(shop["PIP_FIND_LINKS"]).parent / "lent"  # what a new environment gets from the index
+    terminal = open_terminal(shop, PYTHONPATH=str(lent))
+    for name in ("core", "plugins", "deploy"):
+        (terminal.folder / name).symlink_to(ROOT / name)
+
+    terminal.type(steps)
+
+    written = root / "etc/jobrunner/env"
+    assert written.read_text() == "REDIS_URL=redis://:password@localhost:6379/0\n"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert "publish.dispatch" in terminal.type(f"{root}/opt/jobrunner/bin/jobrunner plugins list")
+    if shutil.which("systemctl"):
+        terminal.type(f"systemctl --root={root} enable jobrunner@publish")
+        assert (root / "etc/systemd/system/multi-user.target.wants/jobrunner@publish.service").is_symlink()
+
+    for line in containers.text.splitlines():
+        words = shlex.split(line)
+        assert words[:3] == ["docker", "compose", "-f"]
+        services = yaml.safe_load((ROOT / words[3]).read_text("utf-8"))["services"]
+        if words[4] == "exec":
+            assert words[5] in services
+            assert words[6] == "jobrunner"
+            parses(words[7:])
+
+
+@pytest.mark.reads(NAME, "2-more-workers")
+def test_files_for_kubernetes_are_read_by_its_own_program(snippets):
+    """Without a cluster `kubectl` reads files and makes secrets all the same; the workers ask for that secret."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    (commands,) = snippets
+    create, *applied = (shlex.split(line, comments=True) for line in commands.text.splitlines())
+
+    def told(*words):
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    secret = yaml.safe_load(told(*create, "--dry-run=client", "-o", "yaml"))
+    kinds = []
+    for words in applied:
+        assert words[:2] == ["kubectl", "apply"]
+        kinds += told("kubectl", "label", "--local", *words[2:], "read=yes", "-o", "name").split()
+
+    assert kinds == [
+        "deployment.apps/jobrunner-publish",
+        "poddisruptionbudget.policy/jobrunner-publish",
+        "scaledobject.keda.sh/jobrunner-publish",
+    ]
+    assert container()["envFrom"] == [{"secretRef": {"name": secret["metadata"]["name"]}}]
+    assert set(secret["data"]) <= STORE

@@ -3,14 +3,17 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from rig.snippets import ROOT, blocks
 
 from jobrunner.discovery import installed
 from jobrunner.plugins import load
+from jobrunner_content import ContentGenerateMonthly
 
 pytestmark = pytest.mark.long
 
@@ -70,6 +73,25 @@ def test_producer_of_the_source_system_runs(snippets, environ, tmp_path, start_p
 
     assert producer.wait_for_line(".") == "monthly-brand-123-2026-12 is new"
     assert producer.wait() == 0
+
+
+NODE = """
+const queueFactory = { content: { generateMonthlyContent: async (payload) => console.log(JSON.stringify(payload)) } };
+"""
+
+
+@pytest.mark.reads("docs/how-to/migrate/source-system.md", "producers", "ts")
+def test_what_is_shown_of_the_source_system_is_a_payload_here(snippets, tmp_path):
+    """The guide says that payloads stay as they are."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    (shown,) = snippets
+    (tmp_path / "before.mjs").write_text(NODE + shown.text, "utf-8")
+
+    told = subprocess.run(["node", "before.mjs"], cwd=tmp_path, capture_output=True, check=True, timeout=60)
+
+    payload = msgspec.json.decode(told.stdout, type=ContentGenerateMonthly)
+    assert (payload.brand_id, payload.content_count) == ("brand-123", 30)
 
 
 def test_code_of_the_guides_has_types(tmp_path):

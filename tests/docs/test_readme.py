@@ -4,7 +4,24 @@ import asyncio
 import re
 
 import pytest
-from rig.snippets import execute
+from rig.snippets import ROOT, execute
+
+OFFLINE = {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "UV_NO_SYNC": "1"}
+
+
+@pytest.mark.long
+@pytest.mark.reads("README.md", "see-it-work")
+def test_two_commands_of_the_top_work_in_a_clone(snippets, terminal):
+    """The first thing that anybody types. What they install is here already, and the tests are found and not run."""
+    (commands,) = snippets
+    terminal.environ |= OFFLINE | {"PYTEST_ADDOPTS": "--collect-only -q"}
+    if "Name: uv" not in terminal.type("pip show uv || true"):
+        pytest.skip("pip has not installed uv here, and there may be no network to do so")
+
+    told = terminal.type(f"cd {ROOT}\n{commands.text}")
+
+    assert "526 of 526 effects arrived exactly once" in told
+    assert "tests/docs/test_readme.py::test_first_queue_works_as_written" in told
 
 
 @pytest.mark.runs("README.md", "your-first-queue")
