@@ -38,7 +38,7 @@ INTRO = """
 
     A token goes into the header `Authorization: Bearer jrt_...`; bodies and answers are JSON in camelCase, times are ms since
     1970 unless it says otherwise. Where an operation takes a body, a field that it does not know is refused; a change refuses
-    a query that it does not know too. `x-tenant-id` holds any request to one of the token's tenants. `GET /api/openapi.json`
+    a query that it does not know too, and a body where it takes none. `x-tenant-id` holds any request to one of the token's tenants. `GET /api/openapi.json`
     is this page for programs, with the payloads of the queues that the token sees.
 """
 
