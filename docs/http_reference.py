@@ -38,7 +38,7 @@ INTRO = """
 
     A token goes into the header `Authorization: Bearer jrt_...`; bodies and answers are JSON in camelCase, times are ms since
     1970 unless it says otherwise. Where an operation takes a body, a field that it does not know is refused; a change refuses
-    a query that it does not know too. `x-tenant-id` holds any request to one of the token's tenants. `GET /api/openapi.json`
+    a query that it does not know too, and a body where it takes none. `x-tenant-id` holds any request to one of the token's tenants. `GET /api/openapi.json`
     is this page for programs, with the payloads of the queues that the token sees.
 """
 
@@ -113,9 +113,7 @@ def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
         yield "| parameter | in | type | |"
         yield "|---|---|---|---|"
         for one in rows:
-            kind = _kind(one["schema"])
-            default = one["schema"].get("default")
-            kind += f"; by default `{default}`" if default not in (None, "") else ""
+            kind = _kind(one["schema"]) + _default(one["schema"])
             yield f"| {_named(one['name'], required=one['required'])} | {one['in']} | {_cell(kind)} | {one.get('description', '')} |"
     body = operation.get("requestBody")
     if body is not None:
@@ -185,7 +183,8 @@ def _type(name: str, schema: Schema, kind: type | None, documented: Documented) 
         yield "|---|---|---|"
         for field, inner in schema["properties"].items():
             name_there = _named(field, required=field in schema.get("required", ()))
-            yield f"| {name_there} | {_cell(_kind(inner))} | {_cell(told.get(field, inner.get('description', '')))} |"
+            kind_there = _kind(inner) + _default(inner)
+            yield f"| {name_there} | {_cell(kind_there)} | {_cell(told.get(field, inner.get('description', '')))} |"
 
 
 def _told(kind: type | None, documented: Documented) -> dict[str, str]:
@@ -278,6 +277,11 @@ def _kind(schema: Schema) -> str:
             return "null"
         case _:
             return "any value"
+
+
+def _default(schema: Schema) -> str:
+    value = schema.get("default")
+    return "" if value in (None, "") else f"; by default `{json.dumps(value).strip(chr(34))}`"
 
 
 def _bounds(schema: Schema, of: str, unit: str) -> str:

@@ -21,15 +21,22 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     distribution: str = ""
     priority: int = 0
     concurrency: int = 0
+    """Jobs at once in one worker; 0 where no worker has said."""
     version: int = 1
+    """Of the payload."""
     tenant_field: str = ""
+    """The payload's field that names the tenant; empty where there is none, as for the next two."""
     schedule_field: str = ""
     unique_field: str = ""
     route: str = ""
+    """Two names with a slash, for `/api/queue/test/`."""
     timeout: float = 3600.0
+    """Seconds for one run."""
     lease: float = 30.0
+    """Seconds."""
     max_attempts: int = 8
     max_active: int = 0
+    """Jobs at once over all workers; 0 is any number, as for the other bounds."""
     max_active_per_tenant: int = 0
     rate_limit: str = "0"
     """Jobs, ms and burst; `0` is any number."""
@@ -37,6 +44,7 @@ class Declaration(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     max_waiting: int = 0
     max_waiting_bytes: int = 0
     max_payload: int = MAX_PAYLOAD
+    """Bytes of JSON."""
     has_secrets: bool = False
     """Whether the payload has secret fields: producers that have a key seal it."""
 

@@ -11,7 +11,7 @@ from jobrunner.fleet import WorkerReport
 
 
 class QueueStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A queue's numbers. `total` is the sum of all states; `oldest_waiting_ms` is -1 where nothing waits.
+    """A queue's numbers.
 
     Where only some tenants' jobs are counted, what is known of the queue as a whole only is null.
     """
@@ -22,12 +22,15 @@ class QueueStats(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     completed: int
     failed: int
     total: int
+    """The sum of all states."""
     delayed: int
     cancelled: int
     parked: int
     completed_total: int | None
+    """Ever, and so with those that are kept no more; the next one too."""
     failed_total: int | None
     oldest_waiting_ms: int | None
+    """Milliseconds for which the oldest waiting job has waited; -1 where nothing waits."""
     paused: bool
     workers: int
     plugin: str = ""

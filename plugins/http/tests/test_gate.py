@@ -236,6 +236,22 @@ async def test_answer_before_the_body_is_there_ends_the_connection(house, head):
     assert b"connection: close" in answer.lower()
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"G",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nG",
+    ],
+)
+async def test_connection_that_asks_nothing_more_is_ended(open_house, sent):
+    """Before its first request and after the last: else a few thousand that say nothing keep everybody out."""
+    house = await open_house(header_timeout=1.0)
+    answer = await raw(house, sent, until_end=True)
+    assert answer.startswith(b"HTTP/1.1 200") == sent.startswith(b"GET")
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such bound")
 async def test_client_that_takes_nothing_of_its_answer_loses_its_place(open_house):
     """Whoever asks and never reads would hold a connection for ever: ten of them, and nobody else gets in."""

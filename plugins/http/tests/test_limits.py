@@ -188,6 +188,17 @@ async def test_tenant_that_is_blank_is_not_the_whole_queue(house, action, typed)
     assert house.dump() == before
 
 
+@pytest.mark.parametrize("form", ["tennant=acme", "tenant=acme&tenant=globex", "tenant=acme&reason=x"])
+async def test_form_that_says_something_else_changes_nothing(house, form):
+    """As with a query: a field that is misspelt must not stand for everybody."""
+    operator = await house.client("operator")
+    before = house.dump()
+    headers = {"origin": house.url, "content-type": "application/x-www-form-urlencoded"}
+    answer = await operator.post("/queues/parcel.deliver/pause", content=form, headers=headers)
+    assert answer.status_code == 422
+    assert house.dump() == before
+
+
 async def test_redirect_has_no_body(house):
     """What a form is answered with is an address; a `null` for people without redirects is none."""
     operator = await house.client("operator")

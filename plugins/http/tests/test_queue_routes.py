@@ -196,6 +196,32 @@ async def test_query_that_a_change_does_not_know_changes_nothing(house, method, 
     assert house.dump() == before
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", f"{QUEUE}/pause", b'{"tenant": "acme"}'),
+        ("POST", f"{QUEUE}/resume", b"tenant=acme"),
+        ("DELETE", f"{QUEUE}/clear", b'{"status": "failed"}'),
+        ("DELETE", f"{QUEUE}/clear", b"["),
+    ],
+)
+async def test_body_that_a_change_does_not_take_changes_nothing(house, method, path, body):
+    """Limits name their tenant in a body: who does the same to pause one would have paused everybody."""
+    admin = await house.client()
+    await house.enqueue(parcel("acme"), parcel("globex"))
+    before = house.dump()
+    answer = await admin.request(method, path, content=body)
+    assert (answer.status_code, "takes no body" in answer.json()["detail"]) == (422, True)
+    assert house.dump() == before
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"{}", b"null"])
+async def test_body_that_says_nothing_is_none(house, body):
+    """Many clients send an empty object with every POST."""
+    admin = await house.client()
+    assert (await admin.post(f"{QUEUE}/pause", content=body)).status_code == 200
+
+
 async def test_error_that_nobody_thought_of_tells_the_log_and_not_the_caller(house, monkeypatch):
     """A traceback is for the log; who asks learns only that something is wrong."""
     admin = await house.client()

@@ -20,7 +20,7 @@ from jobrunner.plugins import Plugins
 from jobrunner_http.access import Caller
 from jobrunner_http.api import events, jobs, metrics, probes, queues
 from jobrunner_http.api.document import document_config
-from jobrunner_http.api.spelling import exact_query, spellings
+from jobrunner_http.api.spelling import exact, spellings
 from jobrunner_http.dashboard import Dashboard
 from jobrunner_http.door import Door, caller_of
 from jobrunner_http.gate import Gate
@@ -131,7 +131,7 @@ def build(site: Site, board: Dashboard) -> Litestar:
         *probes.HANDLERS,
     ]
     return Litestar(
-        [Router("/", route_handlers=handlers, guards=[exact_query]), *board.routes()],
+        [Router("/", route_handlers=handlers, guards=[exact]), *board.routes()],
         dependencies={
             "site": Provide(the_site, sync_to_thread=False),
             "caller": Provide(the_caller, sync_to_thread=False),

@@ -111,7 +111,7 @@ async def show_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> Job
     "/api/queue/{queue:str}/jobs/{job_id:str}",
     opt=open_to(Role.ADMIN),
     tags=["jobs"],
-    responses=problems(404, 409),
+    responses=problems(404, 408, 409, 413),
 )
 async def remove_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> None:
     """Delete a job that does not run, and all that is known of it."""
@@ -123,7 +123,7 @@ async def remove_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> N
     opt=open_to(Role.OPERATOR),
     status_code=200,
     tags=["jobs"],
-    responses=problems(404, 409),
+    responses=problems(404, 408, 409, 413),
 )
 async def retry_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> ChangedJob:
     """Put a failed, cancelled or parked job in line again, its attempts forgiven."""
@@ -135,7 +135,7 @@ async def retry_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> Ch
     opt=open_to(Role.OPERATOR),
     status_code=200,
     tags=["jobs"],
-    responses=problems(404, 409),
+    responses=problems(404, 408, 409, 413),
 )
 async def promote_job(site: OnSite, caller: By, queue: Named, job_id: Named) -> ChangedJob:
     """Let a delayed job start now."""

@@ -108,7 +108,7 @@ async def workers(site: OnSite, caller: By) -> list[WorkerView]:
     opt=open_to(Role.OPERATOR),
     status_code=200,
     tags=["queues"],
-    responses=problems(404),
+    responses=problems(404, 408, 413),
 )
 async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
     """Let no further job of a queue start, or of one tenant; tokens that are held to some tenants pause those only."""
@@ -121,7 +121,7 @@ async def pause(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None
     opt=open_to(Role.OPERATOR),
     status_code=200,
     tags=["queues"],
-    responses=problems(404),
+    responses=problems(404, 408, 413),
 )
 async def resume(site: OnSite, caller: By, queue: Named, tenant: OneTenant = None) -> QueueState:
     """Let a queue's jobs start again, or one tenant's; tokens that are held to some tenants resume those only."""
@@ -147,7 +147,7 @@ async def limit(site: OnSite, caller: By, queue: Named, wanted: Said[LimitChange
     opt=open_to(Role.ADMIN),
     status_code=200,
     tags=["queues"],
-    responses=problems(404),
+    responses=problems(404, 408, 413),
 )
 async def clear(site: OnSite, caller: By, queue: Named, status: OneState = None) -> Cleared:
     """Delete a queue's jobs, or those of one state; never one that runs."""

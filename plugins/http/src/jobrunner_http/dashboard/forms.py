@@ -25,7 +25,7 @@ from jobrunner_http.problems import ProblemError
 from jobrunner_http.site import Site
 
 
-class TenantForm(msgspec.Struct, frozen=True, kw_only=True):
+class TenantForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One tenant of a queue; without the field it is the queue itself."""
 
     tenant: Annotated[str, Meta(max_length=128)] | None = None
@@ -42,13 +42,13 @@ class TenantForm(msgspec.Struct, frozen=True, kw_only=True):
         return (self.tenant or "").strip()
 
 
-class ClearForm(msgspec.Struct, frozen=True, kw_only=True):
+class ClearForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which jobs to delete."""
 
     state: Annotated[str, Meta(max_length=20)] = ""
 
 
-class LimitForm(msgspec.Struct, frozen=True, kw_only=True):
+class LimitForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One limit of a queue or a tenant; without a value, the declaration holds again."""
 
     limit: Literal[
@@ -64,13 +64,13 @@ class LimitForm(msgspec.Struct, frozen=True, kw_only=True):
     value: Annotated[str, Meta(max_length=40)] = ""
 
 
-class CauseForm(msgspec.Struct, frozen=True, kw_only=True):
+class CauseForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The failures of which cause."""
 
     cause: Annotated[str, Meta(min_length=1, max_length=128)]
 
 
-class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
+class CancelForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why a job is cancelled."""
 
     reason: Annotated[str, Meta(max_length=500)] = ""
