@@ -50,20 +50,28 @@ class Flow:
 
         `faults_ms` is when things went wrong, or, where `since` says so, were well again.
         """
-        scene, kinds = self.scene, Counter(self.kinds.values())
-        scene.until_ended(len(self.kinds), timeout_s=timeout_s)
-        assert self.worker.alive
-        self.worker.terminate()
-        assert self.worker.wait() == 0
+        self.finish(timeout_s)
         figures.record(
             title=title,
             injected=injected,
             faults=len(faults_ms),
-            counts=scene.counts(),
-            recovery_s=scene.resumptions(faults_ms),
+            counts=self.scene.counts(),
+            recovery_s=self.scene.resumptions(faults_ms),
             recovery_of=f"{since} to the next outcome that the store took",
             note=note,
         )
+        self.judge()
+
+    def finish(self, timeout_s=60):
+        """Let all of it end, and the worker too."""
+        self.scene.until_ended(len(self.kinds), timeout_s=timeout_s)
+        assert self.worker.alive
+        self.worker.terminate()
+        assert self.worker.wait() == 0
+
+    def judge(self):
+        """Nothing lost, nothing doubled, nothing charged that no handler asked for."""
+        scene, kinds = self.scene, Counter(self.kinds.values())
         scene.judge()
         scene.settled_once(len(self.kinds))
         assert int(scene.stats().get("retried", 0)) == kinds["retry"], (

@@ -12,7 +12,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from rig.faults import Answer, BlackHole, DelayReply, DropReply, DropRequest, Fault, Reset, named, script
+from rig.faults import Answer, BlackHole, DelayReply, DropReply, DropRequest, Fault, Reset, Say, named, script
 from rig.proxy import FaultProxy
 from rig.servers import Server
 
@@ -189,6 +189,15 @@ def test_answered_error_comes_in_the_servers_place(
             client.incr("a")
         assert direct.get("a") is None
         assert client.incr("a") == 1
+
+
+def test_bytes_are_said_in_the_replys_place_as_they_are(proxy: FaultProxy, direct: redis.Redis) -> None:
+    """Also such as no server says; what comes behind is in its place again."""
+    rule = proxy.at(1, Say(b"*2\r\n:1\r\n$-1\r\n"), only=named("INCR"))
+    with connect(proxy) as client:
+        assert client.execute_command("INCR", "n") == [1, None]
+        assert client.incr("n") == 1
+    assert (rule.hits, direct.get("n")) == (1, b"1")
 
 
 def test_answered_error_keeps_its_place_in_a_pipeline(proxy: FaultProxy) -> None:

@@ -6,6 +6,7 @@ too. Payloads are never logged, and a full disk never reaches a job: a line that
 
 from __future__ import annotations
 
+import fcntl
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
@@ -55,6 +56,19 @@ class SafeStream:
             return False
 
 
+def own_output() -> IO[str]:
+    """Standard output by a descriptor of our own, where it has one.
+
+    A handler, or a library that makes a daemon of itself, may close it; what is opened next then has its number, such as a
+    connection to the store, to which each line would be a command.
+    """
+    try:
+        own = fcntl.fcntl(sys.stdout.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
+        return open(own, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)
+    except (AttributeError, OSError, ValueError):  # there is none, or it is no file
+        return sys.stdout
+
+
 class Logs:
     """Where a process writes its lines.
 
@@ -68,7 +82,7 @@ class Logs:
 
     def __init__(self, settings: Settings, stream: IO[str] | None = None) -> None:
         self.level = LEVELS[settings.log_level]
-        self._stream = SafeStream(stream or sys.stdout)
+        self._stream = SafeStream(stream or own_output())
         if settings.log_format == "auto":
             settings = msgspec.structs.replace(
                 settings, log_format="console" if self._stream.is_terminal else "json"

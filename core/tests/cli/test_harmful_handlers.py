@@ -35,6 +35,9 @@ async def do(job: Job[Harm]) -> str:
         case "leak":
             for _ in range(50):
                 loop.create_task(asyncio.Event().wait())
+        case "close":
+            os.close(1)
+            assert os.open("taken", os.O_WRONLY | os.O_CREAT) == 1
         case "cancel":
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
@@ -81,6 +84,14 @@ def test_handler_that_harms_its_process_ends_as_any_other(desk, harmed, how):
     assert (stats["completed"], stats["completedTotal"], stats["total"]) == (2, 2, 2)
     events = [json.loads(line)["event"] for line in ran.out.splitlines()]
     assert events[-1] == "worker.stopped"
+
+
+def test_log_lines_go_where_they_went_though_a_handler_closes_standard_output(desk, harmed):
+    """What is opened next has its number: a socket of the store's, and each line would be a command to it."""
+    ran = harmed("close")
+    assert (ran.status, ran.err) == (0, "")
+    assert json.loads(ran.out.splitlines()[-1])["event"] == "worker.stopped"
+    assert (desk.folder / "taken").read_text() == ""
 
 
 def test_handler_that_cancels_the_worker_is_told_of_in_a_line(desk, harmed):

@@ -163,3 +163,34 @@ def test_rate_that_means_nothing_is_refused_where_it_is_written(jobs, seconds, b
     """At the declaration, and not at the first job."""
     with pytest.raises(ValueError, match="RateLimit"):
         RateLimit(jobs=jobs, per_seconds=seconds, burst=burst)
+
+
+@pytest.mark.parametrize("limits", [{"rate": PACE}, {"rate_per_tenant": PACE}])
+def test_clock_that_was_set_back_stops_no_queue(queue, limits):
+    """A server that takes over may have another clock: a bucket would be empty until it has come to the old one's time."""
+    put_many(queue, "a", 20)
+    queue.send(queue.request(4, **limits))
+    queue.tick(-3_600_000)
+
+    starts = drain(queue, 1500, **limits)
+
+    assert len(starts) >= 10
+    assert most_in(starts, 1000) <= 13
+
+
+@pytest.mark.parametrize("full", ["inf", "1e300"])
+def test_bucket_that_somebody_filled_for_ever_is_emptied(queue, full):
+    """It is no bucket of ours: ours are full again in the time of a burst."""
+    put_many(queue, "a", 20)
+    queue.redis.execute_command("ZADD", queue.keys["rates"], full, "*")
+    assert len(drain(queue, 1500, rate=PACE)) >= 10
+
+
+@pytest.mark.parametrize("field", ["tick", "grace", "max_active", "max_waiting", "max_waiting_bytes"])
+def test_number_of_a_queue_that_is_none_counts_as_not_said(queue, field):
+    """One wrong word in a hash must not stop a queue for good."""
+    queue.redis.hset(queue.keys["meta"], field, "many")
+    put_many(queue, "a", 2)
+    assert queue.take(5)[1] == ["a000", "a001"]
+    queue.recover()
+    queue.redis.hdel(queue.keys["meta"], field)

@@ -53,7 +53,10 @@ class SyncStream:
         """
         end = threading.Timer(within, _cut_off, (connection,))
         end.daemon = True
-        end.start()
+        with contextlib.suppress(
+            RuntimeError
+        ):  # no thread more may be started: better without a bound than not at all
+            end.start()
         try:
             connection.connect()
         finally:

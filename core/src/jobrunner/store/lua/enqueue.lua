@@ -105,7 +105,7 @@ if #other > 0 then return {'conflict', other} end
 if fresh == 0 then return {'ok', same, instead} end
 local meta = call('HMGET', keys.meta, 'weights', 'max_waiting', 'rules', 'holding', 'max_waiting_bytes')
 keys.limited = meta[3] or meta[4]
-local most, most_bytes = tonumber(meta[2] or ARGV[1]), tonumber(meta[5] or ARGV[2])
+local most, most_bytes = tonumber(meta[2]) or tonumber(ARGV[1]), tonumber(meta[5]) or tonumber(ARGV[2])
 if most > 0 or most_bytes > 0 then
   local waiting = call('ZCARD', keys.wait) + call('ZCARD', keys.later) + (meta[4] and call('ZCARD', keys.held) or 0)
   local bytes = 0

@@ -50,7 +50,7 @@ grace_until(keys.meta, lease_ms, meta[1], meta[2])
 local each = {most = meta[6] or ARGV[11], rate = meta[10] or ARGV[13]} -- what holds for each tenant
 keys.limited = meta[7] or meta[8] or each.most ~= '0' or each.rate ~= '0' -- else nothing below looks at a tenant
 local rate = meta[9] or ARGV[12]
-local pace = rate ~= '0' and bucket(rate, call('ZSCORE', keys.rates, '*')) or nil
+local pace = rate ~= '0' and bucket(rate, keys.rates, '*', call('ZSCORE', keys.rates, '*')) or nil
 if keys.limited then keys.none_held = call('EXISTS', keys.held) == 0 end
 
 local function due_ms()
@@ -329,7 +329,7 @@ if keys.limited then
 end
 
 -- Reserve.
-local most = tonumber(meta[5] or max_active)
+local most = tonumber(meta[5]) or max_active
 local free = meta[3] == '1' and 0 or most > 0 and most - call('ZCARD', keys.active) or math.huge
 if pace then free = math.min(free, tokens(pace)) end
 local taken, records, counts, left = {}, {}, {}, false

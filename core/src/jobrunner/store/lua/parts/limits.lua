@@ -3,12 +3,19 @@
 --
 -- A rate is a bucket (GCRA): `rates` has the time at which the bucket is full again, under the tenant or `*` for the queue.
 -- A start puts that off by a step; one is allowed while it stays within the bucket's depth from now.
-local function bucket(rate, full)
+-- None is fuller than full: where the clock was set back, or somebody wrote there, it is written as just emptied, since it
+-- would be empty until the clock has come there.
+local function bucket(rate, rates, member, full)
   local jobs, per, burst = match(rate or '', '^(%d+) (%d+) (%d+)$')
   if not jobs or tonumber(jobs) == 0 then return nil end
   local step = per / jobs
+  local depth = step * burst
   full = tonumber(full or 0)
-  return {step = step, depth = step * burst, full = math.min(math.max(full, now), now + step * burst)}
+  if full > now + depth + 1 then
+    full = now + depth
+    call('ZADD', rates, format('%.3f', full), member)
+  end
+  return {step = step, depth = depth, full = math.min(math.max(full, now), now + depth)}
 end
 local function tokens(of) return math.floor((now + of.depth - of.full + 0.002) / of.step) end -- a score has 3 decimals
 local function refill_ms(of) return math.max(1, math.ceil(of.full + of.step - of.depth - now - 1e-3)) end
@@ -38,7 +45,7 @@ local function learn(keys, tenants, declared)
   local active = #capped > 0 and call('HMGET', keys.tally, unpack(counts))
   for i, own in ipairs(capped) do own.active = tonumber(active[i] or 0) or 0 end
   local full = #paced > 0 and call('ZMSCORE', keys.rates, unpack(rates))
-  for i, own in ipairs(paced) do own.bucket = bucket(own.rate, full[i]) end
+  for i, own in ipairs(paced) do own.bucket = bucket(own.rate, keys.rates, rates[i], full[i]) end
 end
 
 local function rules_of(keys, tenant, declared)
