@@ -287,6 +287,14 @@ def test_wrong_variable_says_what_it_may_be(desk, variable, value, said):
     assert done.error == f"{variable}: {value!r} cannot be used: {said}"
 
 
+def test_worker_warns_of_a_variable_that_nobody_reads(desk):
+    """A default would be used in its place, and nobody would learn why. The worker runs all the same."""
+    done = desk.process("run", "--burst", "--plugin", "./parcel.py", JOBRUNNER_PARCEL_MODDE="fast")
+    assert done.status == 0
+    assert "warning: JOBRUNNER_PARCEL_MODDE is no setting of the plugin parcel" in done.err
+    assert "fast" not in done.err
+
+
 def test_look_at_a_job_of_a_queue_that_nobody_knows_names_the_queue(desk):
     """`There is no such job` would send people to look for what became of it."""
     for command in ("show", "logs", "explain"):

@@ -13,6 +13,7 @@ from jobrunner.cli.seconds import Seconds
 from jobrunner.wording import counted
 
 if TYPE_CHECKING:
+    from jobrunner.plugins import Plugins
     from jobrunner.worker.worker import Worker
 
 
@@ -107,8 +108,11 @@ def run(
 
     names = plugin_names or settings.plugins
     index = scene.environ.get("JOBRUNNER_WORKER_INDEX", "")
+    plugins = scene.plugins(plugin_names)
+    if index in ("", "0"):  # one of several says it
+        _warn(plugins, scene)
     worker = Worker(
-        scene.plugins(plugin_names),
+        plugins,
         scene.address,
         settings,
         scene.environ,
@@ -134,6 +138,15 @@ def run(
         sys.stderr.flush()
         os._exit(status)
     return status
+
+
+def _warn(plugins: Plugins, scene: Scene) -> None:
+    """Tell variables that nobody reads. No error: another version of a plugin may know them."""
+    from jobrunner.discovery import installed
+    from jobrunner.misspelt import misspelt
+
+    for line in misspelt(plugins, scene.environ, others=[found.name for found in installed()]):
+        click.echo(f"warning: {line}", err=True)
 
 
 def _serve(worker: Worker) -> int:
