@@ -141,10 +141,13 @@ def run(
 
 
 def _warn(plugins: Plugins, scene: Scene) -> None:
-    """Tell variables that nobody reads. No error: another version of a plugin may know them."""
+    """Tell what is left out, and variables that nobody reads: another version of a plugin may know them."""
     from jobrunner.discovery import installed
     from jobrunner.misspelt import misspelt
 
+    for name, error in plugins.failures.items():  # what was asked for by its name has ended the worker by now
+        text = " ".join(str(error).split())
+        click.echo(f"warning: the plugin {name} is left out: {text}", err=True)
     for line in misspelt(plugins, scene.environ, others=[found.name for found in installed()]):
         click.echo(f"warning: {line}", err=True)
 
