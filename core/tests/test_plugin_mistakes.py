@@ -11,8 +11,9 @@ import pytest
 
 from jobrunner import Client, SyncClient
 from jobrunner.discovery import find, installed
-from jobrunner.errors import PluginError, SettingsError
+from jobrunner.errors import PluginError, SettingsError, UnknownQueueError
 from jobrunner.plugins import RESERVED_ROUTES, load
+from jobrunner.queuebook import QueueBook
 
 GOOD = """
     import msgspec
@@ -158,6 +159,14 @@ def test_plugin_with_a_wrong_setting_does_not_take_the_others_down(install):
     loaded = load(None, {}, strict=False)
     assert "good.send" in loaded.queues
     assert "JOBRUNNER_NEEDY_KEY" in str(loaded.failures["needy"])
+    for look in (
+        lambda: loaded.queue("needy.send"),
+        lambda: QueueBook(loaded).learn("needy.send", None, None),
+    ):
+        with pytest.raises(
+            UnknownQueueError, match=r"left out: .*needy, since JOBRUNNER_NEEDY_KEY: it must be set"
+        ):
+            look()
     with pytest.raises(SettingsError, match="JOBRUNNER_NEEDY_KEY: it must be set"):
         load(["needy"], {})
 

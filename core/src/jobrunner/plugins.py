@@ -171,6 +171,12 @@ class Plugins:
         return len(self._plugins)
 
     @property
+    def left_out(self) -> str:
+        """Those that could not be loaded and why, to follow in a message on what is not here; empty if there is none."""
+        told = [f"{name}, since {' '.join(str(error).split())}" for name, error in self.failures.items()]
+        return f"; left out: {'; '.join(told)}" if told else ""
+
+    @property
     def queues(self) -> dict[str, Queue]:
         """Every queue by name, in the order of the names."""
         return {name: owner.queues[name] for name, owner in sorted(self._owners.items())}
@@ -189,7 +195,9 @@ class Plugins:
         owner = self._owners.get(name)
         if owner is None:
             known = ", ".join(sorted(self._owners)) or "none"
-            raise UnknownQueueError(f"no installed plugin declares the queue {name!r} (known: {known})")
+            raise UnknownQueueError(
+                f"no installed plugin declares the queue {name!r} (known: {known}{self.left_out})"
+            )
         return owner.queues[name]
 
     def owner(self, queue: str) -> Plugin | None:

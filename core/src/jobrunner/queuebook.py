@@ -81,7 +81,7 @@ class QueueBook:
         if declared is None:
             known = ", ".join(self._plugins.queues) or "none"
             raise UnknownQueueError(
-                f"no installed plugin declares the queue {queue!r} and no worker has served it (installed here: {known}); "
+                f"no installed plugin declares the queue {queue!r} and no worker has served it (installed here: {known}{self._plugins.left_out}); "
                 "install its plugin, or start a worker for it first"
             )
         try:

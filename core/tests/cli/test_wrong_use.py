@@ -290,6 +290,60 @@ def test_wrong_variable_says_what_it_may_be(desk, variable, value, said):
     assert done.error == f"{variable}: {value!r} cannot be used: {said}"
 
 
+NEEDY = """
+import msgspec
+from jobrunner import Job, Queue, hookimpl
+
+
+class Needs(msgspec.Struct, frozen=True):
+    url: str
+
+
+class Note(msgspec.Struct):
+    text: str = ""
+
+
+async def send(job: Job[Note]) -> None: ...
+
+
+@hookimpl
+def jobrunner_settings():
+    return Needs
+
+
+@hookimpl
+def jobrunner_queues():
+    return [Queue("needy.send", Note, send)]
+"""
+
+
+def test_worker_tells_a_plugin_that_it_leaves_out(desk):
+    """Of all that are installed one cannot be used: the others are served, and nobody takes it for served."""
+    info = desk.folder / "site" / "dist_needy-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dist-needy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[jobrunner]\nneedy = jr_test_needy\n")
+    (desk.folder / "site" / "jr_test_needy.py").write_text(NEEDY)
+    environ = {"JOBRUNNER_PLUGINS": None, "PYTHONPATH": str(desk.folder / "site")}
+
+    everything = desk.process("run", "--burst", "--log-format", "json", **environ)
+    one = desk.process("run", "--burst", "--queue", "needy.send", **environ)
+
+    warning = "warning: the plugin needy is left out: JOBRUNNER_NEEDY_URL: it must be set"
+    assert everything.status == 0
+    assert warning in everything.err
+    assert one.status == 2
+    assert warning in one.err
+
+
+def test_worker_warns_of_a_variable_that_nobody_reads(desk):
+    """A default would be used in its place, and nobody would learn why. The worker runs all the same."""
+    done = desk.process("run", "--burst", "--plugin", "./parcel.py", JOBRUNNER_PARCEL_MODDE="fast")
+    assert done.status == 0
+    assert "warning: JOBRUNNER_PARCEL_MODDE is no setting of the plugin parcel" in done.err
+    assert "fast" not in done.err
+
+
 def test_look_at_a_job_of_a_queue_that_nobody_knows_names_the_queue(desk):
     """`There is no such job` would send people to look for what became of it."""
     for command in ("show", "logs", "explain"):

@@ -69,6 +69,15 @@ def test_short_waits_grow_with_the_attempts() -> None:
     assert waits == [2, 32, 300]
 
 
+@pytest.mark.parametrize("asked", [1e12, float("inf")])
+def test_absurd_wait_of_an_adapter_is_a_day(asked: float) -> None:
+    """An adapter of another distribution may hand on whatever its platform says."""
+    with pytest.raises(Retry) as caught:
+        conclude([postponed("x", asked)], post_id="p", attempt=1)
+
+    assert caught.value.after == 86_400
+
+
 @given(st.text(min_size=1, max_size=128))
 def test_step_names_fit_and_leave_room_for_the_steps_within(account_id: str) -> None:
     """An account's id is the producer's, and a step's name has rules."""

@@ -15,6 +15,7 @@ import msgspec
 
 from jobrunner import Discard, Job, JobrunnerError, PluginError, Retry, Snooze
 from jobrunner_analytics.accounts import VARIABLE, Account
+from jobrunner_analytics.api import MOST_WAIT_S
 from jobrunner_analytics.desk import Desk
 from jobrunner_analytics.failures import PlatformError, TransientError, clip
 from jobrunner_analytics.payload import AnalyticsPull
@@ -116,7 +117,7 @@ def conclude(
         Snooze: Some are to be tried again, and one of them got on; a large account on a platform that often fails
             would else use up its attempts.
         Retry: Some are to be tried again, and a platform says after how long; the longest of those waits,
-            and no shorter than 2, 4, 8 and so on to 300 seconds, so that no attempts are spent in a moment.
+            and no shorter than 2, 4, 8 and so on to 300 seconds, so that no attempts are spent in a moment; a day at most.
         PullIncompleteError: Some are to be tried again.
         Discard: None is, and all failed.
     """
@@ -131,7 +132,8 @@ def conclude(
         if any(end.got_on for end in postponed):
             raise Snooze(min(max([GOT_ON_S, *waits]), MOST_SNOOZE_S), summary)
         if waits:
-            raise Retry(after=max(*waits, min(2.0**attempt, MOST_FLOOR_S)), reason=summary)
+            wait = max(*waits, min(2.0**attempt, MOST_FLOOR_S))
+            raise Retry(after=min(wait, MOST_WAIT_S), reason=summary)
         raise PullIncompleteError(summary)
     if len(failed) == len(pulls):
         raise Discard("; ".join(["no account could be read", *reasons]))

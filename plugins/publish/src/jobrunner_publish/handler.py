@@ -19,6 +19,7 @@ from jobrunner_publish.failures import PublishError, RefusedError, TransientErro
 from jobrunner_publish.payload import PlatformAccount, PublishDispatch
 from jobrunner_publish.publisher import Publisher
 from jobrunner_publish.result import Delivery, DispatchResult
+from jobrunner_publish.verdicts import MOST_WAIT_S
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ def conclude(ends: list[Delivery | Postponed], *, post_id: str, attempt: int) ->
 
     Raises:
         Retry: Some are to be tried again, and a platform says after how long; the longest of those waits,
-            and no shorter than 2, 4, 8 and so on to 300 seconds, so that no attempts are spent in a moment.
+            and no shorter than 2, 4, 8 and so on to 300 seconds, so that no attempts are spent in a moment; a day at most.
         PublishIncompleteError: Some are to be tried again.
         Discard: None is, and some were refused or are unknown.
     """
@@ -89,7 +90,8 @@ def conclude(ends: list[Delivery | Postponed], *, post_id: str, attempt: int) ->
         raise Discard(summary)
     waits = [end.retry_after for end in postponed if end.retry_after is not None]
     if waits:
-        raise Retry(after=max(*waits, min(2.0**attempt, MOST_FLOOR_S)), reason=summary)
+        wait = max(*waits, min(2.0**attempt, MOST_FLOOR_S))
+        raise Retry(after=min(wait, MOST_WAIT_S), reason=summary)
     raise PublishIncompleteError(summary)
 
 
