@@ -12,7 +12,7 @@ from pathlib import Path
 from rig.fixtures import StartProcess
 from rig.processes import Process
 
-TIMEOUT_S = 300.0
+TIMEOUT_S = 600.0  # of what takes half a minute on a machine that does nothing else
 
 
 class Terminal:
@@ -29,7 +29,7 @@ class Terminal:
         self.folder, self.environ = folder, dict(environ)
         self._start_process = start_process
 
-    def type(self, text: str, *, status: int = 0, timeout_s: float = TIMEOUT_S) -> str:
+    def type(self, text: str, *, status: int = 0) -> str:
         """Run commands, which have to end with a status; what they printed, errors too, in order."""
         log = self.folder / ".typed.log"
         with log.open("w", encoding="utf-8") as output:  # a file: nobody can hold its end open
@@ -40,7 +40,7 @@ class Terminal:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                timeout=timeout_s,
+                timeout=TIMEOUT_S,
             )
         printed = log.read_text("utf-8")
         assert ended.returncode == status, f"{text}\n{printed}"
