@@ -4,6 +4,7 @@ Commands run in bash, in one folder, with one set of variables; what they print 
 goes on in a terminal of its own and is ended by Ctrl-C, as a reader ends it.
 """
 
+import os
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -54,8 +55,9 @@ class Terminal:
 
     def leave_running(self, text: str) -> Process:
         """Run commands whose last one, or each one, goes on until `interrupt`."""
-        variables = [f"{name}={value}" for name, value in self.environ.items()]
-        return self._start_process(["env", "-i", *variables, "bash", "-eu", "-c", text], cwd=self.folder)
+        unset = [word for name in os.environ if name not in self.environ for word in ("-u", name)]
+        command = ["env", *unset, "bash", "-eu", "-c", text]  # values would stand in every error message
+        return self._start_process(command, env=self.environ, cwd=self.folder)
 
     def interrupt(self, running: Process) -> None:
         """Press Ctrl-C: what runs now ends, and the command after it begins."""
