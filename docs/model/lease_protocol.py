@@ -103,7 +103,7 @@ class Bounds(NamedTuple):
 
     jobs: int = 2
     workers: int = 2
-    nonces: int = 5
+    nonces: int = 3
     deaths: int = 1
     lapses: int = 2
 

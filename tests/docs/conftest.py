@@ -13,7 +13,7 @@ from wheels.distributions import FOLDERS, project
 from .index import build_wheels, checkout_environ, lend, reader_environ
 from .terminal import Terminal
 
-OTHERS = ("pytest-asyncio",)
+OTHERS = ("pytest-asyncio", "mypy", "ruff")
 """What pages install besides ours."""
 EXTRAS = {"core": "[crypto,embedded,schema,testing]", "image": "[s3]"}
 

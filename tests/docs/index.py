@@ -34,7 +34,10 @@ def checkout_environ() -> dict[str, str]:
 
 def reader_environ(wheels: Path) -> dict[str, str]:
     """A reader's variables: none of ours, and a pip that knows the wheels and asks nobody."""
+    inside = str(Path(sys.executable).parent)
+    path = [part for part in os.environ["PATH"].split(os.pathsep) if part != inside]
     return checkout_environ() | {
+        "PATH": os.pathsep.join([f"{sys.base_prefix}/bin", *path]),  # a Python, and no program of ours
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_FIND_LINKS": str(wheels),
@@ -63,6 +66,8 @@ def required(*names: str) -> dict[str, Distribution]:
 def lend(venv: Path, folder: Path, *names: str) -> None:
     """Let an environment have what some of our distributions need, and what builds them: nothing of ours.
 
+    Its programs are there too, such as `pytest`.
+
     Args:
         venv: the environment.
         folder: where links to what is lent are put; it is made.
@@ -75,5 +80,11 @@ def lend(venv: Path, folder: Path, *names: str) -> None:
         for first in {file.parts[0] for file in dist.files or ()} - {"..", "__pycache__"}:
             if not (folder / first).exists():
                 (folder / first).symlink_to(str(dist.locate_file(first)))
+        for point in dist.entry_points.select(group="console_scripts"):
+            program = venv / "bin" / point.name
+            program.write_text(
+                f"#!{venv}/bin/python\nimport sys\nfrom {point.module} import {point.attr}\nsys.exit({point.attr}())\n"
+            )
+            program.chmod(0o755)
     (site,) = venv.glob("lib/python*/site-packages")
     (site / "lent.pth").write_text(f"{folder}\n")

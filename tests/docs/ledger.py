@@ -51,7 +51,11 @@ def declaring_tests() -> list[Declared]:
     ]
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n", "0", "-m", "runs or reads"]
     done = subprocess.run(
-        [*command, "-p", "rig.declared", *files], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [*command, "-p", "rig.declared", "-p", "no:cacheprovider", *files],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = []

@@ -4,6 +4,7 @@ Commands run in bash, in one folder, with one set of variables; what they print 
 goes on in a terminal of its own and is ended by Ctrl-C, as a reader ends it.
 """
 
+import os
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 from rig.fixtures import StartProcess
 from rig.processes import Process
 
-TIMEOUT_S = 300.0
+TIMEOUT_S = 600.0  # of what takes half a minute on a machine that does nothing else
 
 
 class Terminal:
@@ -29,7 +30,7 @@ class Terminal:
         self.folder, self.environ = folder, dict(environ)
         self._start_process = start_process
 
-    def type(self, text: str, *, status: int = 0, timeout_s: float = TIMEOUT_S) -> str:
+    def type(self, text: str, *, status: int = 0) -> str:
         """Run commands, which have to end with a status; what they printed, errors too, in order."""
         log = self.folder / ".typed.log"
         with log.open("w", encoding="utf-8") as output:  # a file: nobody can hold its end open
@@ -40,7 +41,7 @@ class Terminal:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                timeout=timeout_s,
+                timeout=TIMEOUT_S,
             )
         printed = log.read_text("utf-8")
         assert ended.returncode == status, f"{text}\n{printed}"
@@ -54,8 +55,9 @@ class Terminal:
 
     def leave_running(self, text: str) -> Process:
         """Run commands whose last one, or each one, goes on until `interrupt`."""
-        variables = [f"{name}={value}" for name, value in self.environ.items()]
-        return self._start_process(["env", "-i", *variables, "bash", "-eu", "-c", text], cwd=self.folder)
+        unset = [word for name in os.environ if name not in self.environ for word in ("-u", name)]
+        command = ["env", *unset, "bash", "-eu", "-c", text]  # values would stand in every error message
+        return self._start_process(command, env=self.environ, cwd=self.folder)
 
     def interrupt(self, running: Process) -> None:
         """Press Ctrl-C: what runs now ends, and the command after it begins."""

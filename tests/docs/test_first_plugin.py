@@ -5,7 +5,6 @@ stand distributions that are installed here, and of those only what the core dec
 """
 
 import re
-import subprocess
 
 import pytest
 
@@ -14,54 +13,14 @@ from .index import build_wheels, lend, reader_environ
 pytestmark = [pytest.mark.long, pytest.mark.runs("docs/tutorial/first-plugin.md")]
 
 WORKER = "jobrunner --embedded run\n"
+ACTIVATE = ". .venv/bin/activate\n"
+"""What every terminal of the page begins with."""
 
 
 @pytest.fixture
 def environ(tmp_path):
     """The reader's variables, with the core's wheel in the index and no other."""
     return reader_environ(build_wheels(tmp_path / "wheels", ["core"]))
-
-
-class Reader:
-    """Follows the page in a folder: writes its files, and runs its commands in terminals of that folder."""
-
-    def __init__(self, *, home, environ, start_process):
-        self.home = home
-        self.folder = home / "postcards"
-        self.environ = environ
-        self.start_process = start_process
-        self.output = ""
-        self.worker = None
-
-    def begin(self, text):
-        self._run(text, cwd=self.home)
-        lend(self.folder / ".venv", self.home / "lent", "jobrunner-core[embedded,testing]")
-
-    def write(self, title, text):
-        (self.folder / title).write_text(text, "utf-8")
-
-    def type(self, text):
-        """Run commands; the worker goes on in a terminal of its own."""
-        activated = f". .venv/bin/activate\n{text}"
-        if text == WORKER:
-            variables = [f"{name}={value}" for name, value in self.environ.items()]
-            shell = ["bash", "-ec", activated.replace("jobrunner", "exec jobrunner")]
-            self.worker = self.start_process(["env", "-i", *variables, *shell], cwd=self.folder)
-            self.worker.wait_for_line("worker.started")
-        else:
-            self._run(activated, cwd=self.folder)
-
-    def _run(self, text, *, cwd):
-        with (self.home / "terminal.log").open(
-            "w+", encoding="utf-8"
-        ) as log:  # a file: nobody can hold its end open
-            command = ["bash", "-eu", "-c", text]
-            ended = subprocess.run(
-                command, env=self.environ, cwd=cwd, stdout=log, stderr=subprocess.STDOUT, timeout=300
-            )
-            log.seek(0)
-            self.output = log.read()
-        assert ended.returncode == 0, f"{text}\n{self.output}"
 
 
 def plain(text):
@@ -77,26 +36,32 @@ def plain(text):
     return [line for place, line in enumerate(lines) if line not in lines[:place] or " error " not in line]
 
 
-def test_tutorial_works_as_written(snippets, tmp_path, environ, start_process):
+def test_tutorial_works_as_written(snippets, environ, open_terminal):
     """Ten minutes are lost, and the reader with them, where one line of the page is off by a word."""
     pytest.importorskip("ensurepip", reason="python3 -m venv needs ensurepip")
-    reader = Reader(home=tmp_path, environ=environ, start_process=start_process)
-    first, *rest = snippets
-    reader.begin(first.text)
+    begin, *rest = snippets
+    terminal = open_terminal(environ)
+    home = terminal.folder
+    terminal.type(begin.text)
+    terminal.folder = home / "postcards"
+    lend(terminal.folder / ".venv", home / "lent", "jobrunner-core[embedded,testing]")
 
+    output, worker = "", None
     for block in rest:
         if block.title:
-            reader.write(block.title, block.text)
+            terminal.write(block.title, block.text)
         elif block.kind == "text":
-            assert plain(reader.output) == plain(block.text)
+            assert plain(output) == plain(block.text)
+        elif block.text == WORKER:
+            worker = terminal.leave_running(ACTIVATE + block.text)
+            worker.wait_for_line("worker.started")
         else:
             assert block.kind == "sh"
-            reader.type(block.text)
+            output = terminal.type(ACTIVATE + block.text)
             if "--id card-1" in block.text:
-                reader.worker.wait_for_line("job.retried")
+                worker.wait_for_line("job.retried")
             elif block.text == "mkdir mailbox\n":
-                reader.worker.wait_for_line("postcard.dropped")
-                reader.worker.wait_for_line("job.completed")
+                worker.wait_for_line("postcard.dropped")
+                worker.wait_for_line("job.completed")
 
-    reader.worker.terminate()
-    assert reader.worker.wait() == 0
+    terminal.end(worker)

@@ -1,12 +1,14 @@
 """The model of the lease protocol in `docs/model`: its promises hold in every state, and each of its rules is needed."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/explanation/model.md"
 FILE = ROOT / "docs/model/lease_model.py"
 
 
@@ -40,7 +42,7 @@ def test_promises_hold_in_every_state(model, jobs, nonces):
     assert report.stuck == 0, "from every state the jobs can still end"
 
 
-@pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.runs("docs/explanation/model.md")
 def test_commands_of_the_page_tell_what_it_says(snippets, terminal):
     """Two jobs with three leases among them, which is the larger of the two bounds; and a trace without a rule.
@@ -51,9 +53,10 @@ def test_commands_of_the_page_tell_what_it_says(snippets, terminal):
     terminal.environ |= {"UV_PROJECT": str(ROOT), "UV_NO_SYNC": "1"}
     (terminal.folder / "docs").symlink_to(ROOT / "docs")
 
-    told = terminal.type(commands.text, status=1, timeout_s=1200)
+    told = terminal.type(commands.text, status=1)
 
     assert told.count("every promise holds in every state") == 2
+    assert re.findall(r"^([\d,]+) states", told, re.MULTILINE)[0] in PAGE.read_text("utf-8")
     assert "a job is reserved for an exchange that nobody waits for" in told
 
 

@@ -14,7 +14,7 @@ OFFLINE = {"PIP_NO_INDEX": "1", "UV_OFFLINE": "1", "UV_NO_SYNC": "1"}
 def test_two_commands_of_the_top_work_in_a_clone(snippets, terminal):
     """The first thing that anybody types. What they install is here already, and the tests are found and not run."""
     (commands,) = snippets
-    terminal.environ |= OFFLINE | {"PYTEST_ADDOPTS": "--collect-only -q"}
+    terminal.environ |= OFFLINE | {"PYTEST_ADDOPTS": "--collect-only -q -n 0 -p no:cacheprovider"}
     if "Name: uv" not in terminal.type("pip show uv || true"):
         pytest.skip("pip has not installed uv here, and there may be no network to do so")
 
