@@ -58,7 +58,7 @@ def test_steps_of_the_guide_move_the_jobs_and_the_new_worker_runs_them(snippets,
     assert [job["name"] for job in bull.ask("jobs", states=["paused", "waiting"])] == ["goodbye"]
 
 
-@pytest.mark.runs(README)
+@pytest.mark.runs(README, "jobrunner-bullmq")
 @pytest.mark.runs(PAGE, "after")
 def test_readme_moves_the_jobs(snippets, desk, server, start_bull):
     """With the plugin of the guide, to which it leads."""

@@ -96,7 +96,7 @@ def test_python_of_all_pages_can_be_read():
         compile(text, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-@pytest.mark.runs("docs/how-to/limit-tenants.md")
+@pytest.mark.runs("docs/how-to/limit-tenants.md", "limit-tenants")
 def test_limits_of_the_page_can_be_declared(snippets):
     """An argument that is named wrong there would be refused at its reader's start."""
 

@@ -32,7 +32,7 @@ version = "1.0"
 """
 
 
-@pytest.mark.runs("core/README.md")
+@pytest.mark.runs("core/README.md", "jobrunner-core")
 def test_core_is_installed_and_a_plugin_is_found_by_its_entry_point(snippets, shop_terminal):
     """It is the page that the package index shows."""
     install, entry_point = snippets

@@ -7,7 +7,7 @@ import pytest
 from jobrunner.model import State
 
 
-@pytest.mark.reads("docs/explanation/life-of-a-job.md")
+@pytest.mark.reads("docs/explanation/life-of-a-job.md", "the-life-of-a-job")
 def test_drawing_of_a_jobs_life_has_every_state_and_no_other(snippets):
     """Whoever looks for a state that a command prints looks there first."""
     (drawing,) = snippets
@@ -15,7 +15,7 @@ def test_drawing_of_a_jobs_life_has_every_state_and_no_other(snippets):
     assert set(re.findall(r"\[(\w+)\]", drawing.text)) == {state.value for state in State}
 
 
-@pytest.mark.reads("docs/explanation/architecture.md")
+@pytest.mark.reads("docs/explanation/architecture.md", "architecture")
 def test_drawing_of_the_architecture_has_the_producers_and_the_structures_of_a_queue(snippets):
     """Its words are looked for in the code."""
     from jobrunner.store.keys import QueueKeys

@@ -11,7 +11,7 @@ from jobrunner.testing import perform_job
 PAGE = (ROOT / "docs/how-to/extend-a-plugin.md").read_text("utf-8")
 
 
-followed = pytest.mark.runs("docs/how-to/extend-a-plugin.md")
+followed = pytest.mark.runs("docs/how-to/extend-a-plugin.md", "let-others-extend-your-plugin")
 
 
 @pytest.fixture

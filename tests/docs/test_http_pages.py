@@ -31,7 +31,7 @@ def log_in(address, token):
         return browser.post("/login", data={"token": token}, headers={"origin": address})
 
 
-@pytest.mark.runs("docs/how-to/use-the-dashboard.md")
+@pytest.mark.runs("docs/how-to/use-the-dashboard.md", "use-the-dashboard")
 def test_dashboard_is_opened_with_the_token_that_was_printed(snippets, terminal, redis_url):
     """The port is any free one, by the reader's own variable."""
     (commands,) = snippets

@@ -43,7 +43,7 @@ def test_promises_hold_in_every_state(model, jobs, nonces):
 
 
 @pytest.mark.long
-@pytest.mark.runs("docs/explanation/model.md")
+@pytest.mark.runs("docs/explanation/model.md", "the-lease-protocol-as-a-model")
 def test_commands_of_the_page_tell_what_it_says(snippets, terminal):
     """Two jobs with three leases among them, which is the larger of the two bounds; and a trace without a rule.
 

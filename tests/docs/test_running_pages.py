@@ -15,7 +15,7 @@ def started(worker):
     return json.loads(worker.wait_for_line('"event":"worker.started"'))
 
 
-@pytest.mark.runs("docs/how-to/run-workers.md")
+@pytest.mark.runs("docs/how-to/run-workers.md", "run-workers")
 def test_worker_runs_as_the_page_says(snippets, terminal, tmp_path, start_server):
     """Typed as it stands but for the name of the server, which is ours: TLS, user and password are there.
 

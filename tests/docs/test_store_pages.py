@@ -42,7 +42,7 @@ def post_office(shop_terminal):
 
 
 @pytest.mark.xdist_group("reader")
-@pytest.mark.runs("docs/how-to/encrypt-payloads.md")
+@pytest.mark.runs("docs/how-to/encrypt-payloads.md", "encrypt-payloads-at-rest")
 def test_payload_is_sealed_as_the_page_says(snippets, post_office, shared_server):
     """Somebody who follows it believes from then on that no secret lies in Redis."""
     (setting_up,) = snippets
@@ -60,7 +60,7 @@ def test_payload_is_sealed_as_the_page_says(snippets, post_office, shared_server
         assert b"penny-black" not in raw.execute_command(*job)
 
 
-@pytest.mark.runs("docs/how-to/redis-setups.md")
+@pytest.mark.runs("docs/how-to/redis-setups.md", "a-user-with-few-rights")
 def test_users_of_the_page_may_do_their_work_and_no_more(snippets, terminal, start_server):
     """The lines are pasted into a server, by people who do not try every command beforehand."""
     (command,) = snippets
@@ -91,7 +91,7 @@ def user_of(line):
     return f"{user}:{password}"
 
 
-@pytest.mark.runs("docs/explanation/delivery.md")
+@pytest.mark.runs("docs/explanation/delivery.md", "what-is-lost-by-how-redis-is-set-up")
 async def test_enqueue_returns_when_a_replica_has_the_job(snippets, start_sentinels, monkeypatch):
     """`client` is any client, `payload` one of the queue that is named."""
     from jobrunner import Client

@@ -6,7 +6,8 @@ A test names the blocks that it runs by page, heading and language, and asks for
     def test_commands_work(snippets): ...
 
 `reads` in place of `runs` is for blocks that cannot be run here and are looked over instead; a table says of each
-why. A test that names a block and never looks at its text fails, so that no page is thought to be tested that is not.
+why. The list is best taken apart by name (`worker, job = snippets`), so that a block that is added below the same
+heading stops the test. A test that names a block and never looks at its text fails, so that no page is thought to be tested that is not.
 Reads text only; runs nothing.
 """
 
