@@ -328,6 +328,9 @@ Each was mended, or said, before the figures above were taken, and has a small t
 - Redis with AOF everysec answers before it writes while its disk is busy, so killing its process can lose a reservation: five
   jobs ran twice. That is Redis' to decide; [delivery guarantees](explanation/delivery.md) promised more than that, and the test
   now holds what ran again against Redis' own file (`tests/chaos/test_restart.py`).
+- Ten failovers in a row once lost a thousand confirmed jobs: the servers had no files, one came back empty, called itself
+  primary until the Sentinels told it whom to follow, and was promoted when the other stalled. Replicas need append-only files
+  too; `jobrunner doctor` warns (`tests/chaos/test_failovers.py`).
 - Where workers die so fast that for half a lease nobody calls the store, again and again, no lease is taken back until one of
   them lives for a lease: each silence may have been the store's. Jobs that wait go on meanwhile.
 """
@@ -339,7 +342,7 @@ NOT_TRIED = """
 - A server's clock that jumps. Workers' clocks are tried an hour off; Redis' own clock is the one that counts.
 - Managed Redis with commands of its own, and forks other than Valkey.
 - macOS and Windows under faults. The plain tests know macOS; Windows has no SIGSTOP and no `embedded` store.
-- Wrong answers: a server that is well and lies.
+- A server that is well and lies for long. Single answers that no Redis gives are tried, each kind once.
 - Larger storms. Five seeds of 20,000 jobs, 75 freezes, 20 restarts and 60 stops are what a night on this machine has room
   for; each row of the list above says which of them this run has. Workers have 5 slots here, and two processors carry all servers, workers and the test itself, so the
   figures say what recovers and in which proportion to the lease, not how fast a larger machine is.
