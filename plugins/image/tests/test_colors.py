@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobrunner_image.card.colors import BLACK, WHITE, contrast, make_palette, parse_color, readable
@@ -40,6 +40,8 @@ def test_colour_that_can_be_read_stays_as_it_is() -> None:
 
 
 @given(st.lists(COLORS, max_size=8))
+@example([(234, 235, 235)])  # a grey
+@example([(0, 0, 0), (255, 255, 255)])
 def test_palette_has_enough_colours_whatever_is_given(colors: list[tuple[int, int, int]]) -> None:
     """Black and white are a brand, too."""
     named = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colors)

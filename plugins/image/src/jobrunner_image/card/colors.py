@@ -107,8 +107,11 @@ def make_palette(colors: tuple[str, ...], brand_id: str) -> Palette:
         turned(first, 190, lighter=0.08),
         turned(first, -35, lighter=-0.12),
         turned(first, 10, lighter=0.25),
+        # A grey has no hue to turn, so that some of these are one: then steps to the far end of light.
+        *(mix(first, BLACK if luminance(first) > 0.5 else WHITE, step / 4) for step in (1, 2, 3)),
     )
-    given += [color for color in derived if color not in given][: max(0, 4 - len(given))]
+    more = [color for color in dict.fromkeys(derived) if color not in given]
+    given += more[: max(0, 4 - len(given))]
     return Palette(colors=tuple(given), dark=mix(first, BLACK, 0.82), light=mix(first, WHITE, 0.93))
 
 
