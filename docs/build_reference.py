@@ -15,15 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import click
 import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent))  # for whoever loads this by its path
 
+import cli_reference
 import http_reference
 
 from jobrunner import errors, events, hookspecs, settings
-from jobrunner.cli import COMMANDS, cli
 from jobrunner.events import EVENTS, Event, event_name
 from jobrunner.lines import ecs, form, otlp
 from jobrunner.lines.sampling import ROUTINE
@@ -71,7 +70,7 @@ def pages() -> dict[str, str]:
         "hooks.md": hooks_page(),
         "settings.md": settings_page(),
         "errors.md": errors_page(),
-        "cli.md": cli_page(),
+        "cli.md": cli_reference.page(NOTE),
         "keys.md": keys_page(),
         "http.md": http_reference.page(NOTE, documented_fields),
     }
@@ -264,47 +263,6 @@ def errors_page() -> str:
             status = getattr(kind, "exit_status", "")
             lines.append(f"| `{name}` | {status} | {first_sentence(kind)} |")
     return "\n".join(lines) + "\n"
-
-
-def cli_page() -> str:
-    """Every command with its options."""
-    lines = [
-        "# Command line",
-        NOTE,
-        "",
-        "Exit status: 0 done; 1 what was asked for failed, or something was found; 2 wrong usage;",
-    ]
-    lines += ["3 the store cannot be reached or may not be used. `--json` is for programs.", ""]
-    lines += help_text("jobrunner", cli, list(COMMANDS))
-    return "\n".join(lines) + "\n"
-
-
-def help_text(
-    name: str, command: click.Command, inner: list[str], parent: click.Context | None = None
-) -> list[str]:
-    """A command's help, and that of the commands below it."""
-    # With the settings that it inherits when it is run: `-h` is an option of every command.
-    context = command.context_class(command, info_name=name, parent=parent, **command.context_settings)
-    lines = [f"## {name}", "", inspect.cleandoc(command.help or ""), ""]
-    # Without --help: click remembers its names from whoever asked first, and every command has it.
-    rows = [param.get_help_record(context) for param in command.params]
-    listed = [row for row in rows if row is not None]
-    if listed:
-        lines += ["| option | |", "|---|---|"]
-        lines += [f"| `{plain(option)}` | {plain(text)} |" for option, text in listed]
-        lines.append("")
-    for below in inner:
-        assert isinstance(command, click.Group)
-        found = command.get_command(context, below)
-        assert found is not None
-        deeper = sorted(found.commands) if isinstance(found, click.Group) else []
-        lines += help_text(f"{name} {below}", found, deeper, context)
-    return lines
-
-
-def plain(text: str) -> str:
-    """A text for a cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def keys_page() -> str:
