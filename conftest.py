@@ -1,8 +1,13 @@
 """What every test of the workspace can ask for: servers, proxies and processes of the rig; and how many run at once."""
 
 import os
+import signal
 
 pytest_plugins = ["rig.fixtures", "rig.add_ons", "rig.snippets"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs behind it deaf to Ctrl-C, and each process of a test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:
