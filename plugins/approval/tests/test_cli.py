@@ -51,7 +51,7 @@ def test_import_list_and_remove(run: Run, tmp_path: Path) -> None:
     removed = run("remove", "--tenant", "acme", "bo")
     missing = run("remove", "--tenant", "acme", "bo")
 
-    assert dry.stdout == "2 approvers would be added, 0 would be changed, 0 are the same\n"
+    assert dry.stdout == "approvers: 2 would be added, 0 would be changed, 0 the same\n"
     assert json.loads(nobody.stdout) == []
     assert first.stdout == "approvers: 2 added, 0 changed, 0 the same\n"
     assert json.loads(again.stdout) == {"created": 0, "updated": 0, "unchanged": 2, "dryRun": False}
