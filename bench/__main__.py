@@ -75,14 +75,12 @@ def main() -> None:
 
 
 def _median(same: list[Row]) -> Row:
+    """The median figures, with what the round that is nearest to them says of itself."""
     beside = [row.beside for row in same if row.beside is not None]
-    last = same[-1]
-    return Row(
-        last.what,
-        statistics.median(row.figure for row in same),
-        last.unit,
-        statistics.median(beside) if beside else None,
-        last.note,
+    figure = statistics.median(row.figure for row in same)
+    nearest = min(same, key=lambda row: abs(row.figure - figure))
+    return msgspec.structs.replace(
+        nearest, figure=figure, beside=statistics.median(beside) if beside else None
     )
 
 
