@@ -40,6 +40,7 @@ def jobrunner_queues(settings: msgspec.Struct) -> Sequence[Queue]:  # type: igno
 @hookspec
 def jobrunner_resources(  # type: ignore[empty-body]  # a specification
     settings: msgspec.Struct,
+    is_child: bool,  # noqa: FBT001 - hooks are called by name
 ) -> AbstractAsyncContextManager[object]:
     """Return an async context manager that is entered once a worker, before the worker reaches its store.
 
@@ -47,6 +48,11 @@ def jobrunner_resources(  # type: ignore[empty-body]  # a specification
     What it yields, an object or a list of objects, handlers get by type: `job.resource(httpx.AsyncClient)`.
     It is left when the last job has ended. A process executor's children enter one of their own. What only a job
     needs and is large goes into a `Late`, which is opened by the first job that asks.
+
+    Args:
+        settings: The plugin's own settings, read from the environment.
+        is_child: Whether it is a process executor's child, which runs handlers and nothing else: what a worker needs
+            once, such as a listener, has no place there.
     """
 
 

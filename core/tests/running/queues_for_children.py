@@ -3,14 +3,24 @@
 import os
 import signal
 import time
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from jobrunner import Queue, RetryPolicy, SyncJob, hookimpl
 
+WORKERS: list[int] = []
+"""Processes that are workers: those in which resources were made that are not a child's."""
+
 
 class Task(msgspec.Struct):
     how: str = "well"
+
+
+class Whose(msgspec.Struct):
+    """Who made it."""
+
+    is_child: bool
 
 
 def crunch(job: SyncJob[Task]) -> dict[str, object]:
@@ -28,6 +38,8 @@ def crunch(job: SyncJob[Task]) -> dict[str, object]:
             raise RuntimeError(f"stopped: {job.cancel_reason}")
         case "hang":
             time.sleep(60)
+        case "where":
+            return {"child": job.resource(Whose).is_child, "worker": WORKERS}
         case "more":
             return {"child": job.enqueue("child.crunch", {"how": "well"}), "pid": done}
     return {"pid": done, "attempt": job.attempt}
@@ -50,3 +62,11 @@ def queue(name: str, timeout: float) -> Queue:
 @hookimpl
 def jobrunner_queues() -> list[Queue]:
     return [queue("child.crunch", 60.0), queue("child.hasty", 1.0)]
+
+
+@hookimpl
+@asynccontextmanager
+async def jobrunner_resources(is_child):
+    if not is_child:
+        WORKERS.append(os.getpid())
+    yield Whose(is_child)

@@ -12,6 +12,7 @@ import pytest
 from jobrunner import Discard, Job, LeaseLostError, Queue, RetryPolicy, Snooze, SyncJob
 from jobrunner.discovery import find
 from jobrunner.plugins import load
+from jobrunner.worker.resources import Resources
 
 from .conftest import Bed
 
@@ -366,6 +367,16 @@ async def test_process_handler_has_everything_that_others_have(children):
     view = await children.admin.job("child.crunch", handle.id)
     assert (view.steps, view.progress_message) == ({"once": result["pid"]}, "half")
     assert (await children.admin.logs("child.crunch", handle.id))[0]["pid"] == result["pid"]
+
+
+async def test_resources_are_told_whose_they_are(children):
+    """So that what a worker needs once, such as a listener, is not made by each of its children too."""
+    handle = await children.client.enqueue("child.crunch", {"how": "where"})
+    await children.burst(plugin_names=(FILE,))
+    assert await handle.result(timeout=5) == {"child": True, "worker": []}
+    (plugin, _), *_ = children.plugins.implementing("jobrunner_resources")
+    async with Resources(children.plugins) as resources:
+        assert not next(iter(resources._found[plugin.name])).is_child
 
 
 async def test_process_that_dies_counts_as_a_crash(children):

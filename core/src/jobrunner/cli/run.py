@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -89,6 +90,10 @@ def run(
     settings = msgspec.structs.replace(
         settings, log_format=log_format or settings.log_format, log_level=log_level or settings.log_level
     )
+    # What plugins do by themselves, such as a client of their own, is as this worker was told to be.
+    os.environ.update(JOBRUNNER_LOG_FORMAT=settings.log_format, JOBRUNNER_LOG_LEVEL=settings.log_level)
+    if plugin_names:
+        os.environ["JOBRUNNER_PLUGINS"] = ",".join(plugin_names)
     seconds = settings.grace if grace is None else grace
     if reloads:
         if burst:

@@ -127,7 +127,7 @@ async def serve(sock: socket.socket) -> None:
         queue = plugins.queue(hello.queue)
         handler = plugins.wrapped_handler(queue)
         settings = msgspec.convert(msgspec.to_builtins(hello.log), Settings)
-        async with Resources(plugins) as resources:
+        async with Resources(plugins, is_child=True) as resources:
             desk = PipeDesk(writer, resources, Logs(settings), hello.worker_id)
             executor = Executor(
                 queue,

@@ -15,10 +15,12 @@ class Resources:
 
     Args:
         plugins: The plugins that are asked, in their order; they are left in the opposite one.
+        is_child: Whether this is a process executor's child.
     """
 
-    def __init__(self, plugins: Plugins) -> None:
+    def __init__(self, plugins: Plugins, *, is_child: bool = False) -> None:
         self._plugins = plugins
+        self._is_child = is_child
         self._stack = AsyncExitStack()
         self._found: dict[str, list[object]] = {}
 
@@ -30,7 +32,7 @@ class Resources:
         """
         await self._stack.__aenter__()
         for plugin, _ in self._plugins.implementing("jobrunner_resources"):
-            manager = plugin.call("jobrunner_resources", settings=plugin.settings)
+            manager = plugin.call("jobrunner_resources", settings=plugin.settings, is_child=self._is_child)
             if manager is None:
                 continue
             if not isinstance(manager, AbstractAsyncContextManager):

@@ -1,0 +1,177 @@
+"""Keeps schedules: looks what is due, fires it, and moves on. Any number of keepers may do so at once; none leads.
+
+A slot's job has an id that names the slot, so firing it twice makes one job. It is fired first and the schedule moved on
+after that: a keeper that dies in between leaves the slot to the next one, which finds the job there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from jobrunner.backoff import reconnect_delay
+from jobrunner.errors import ConflictError, JobrunnerError, StoreError
+from jobrunner.events import Event
+from jobrunner.sync_client import SyncClient
+from jobrunner_schedules import firing, rows
+from jobrunner_schedules.book import Schedules, written
+from jobrunner_schedules.rows import Found, Row, ScheduleKeys, Standing
+from jobrunner_schedules.trail import (
+    KeeperBack,
+    KeeperLost,
+    ScheduleFailed,
+    ScheduleFired,
+    ScheduleSkipped,
+    now,
+)
+
+LOOK_S = 2.0
+"""Seconds between two looks where nothing is due: a schedule that is made meanwhile and due before is so much late."""
+
+AT_ONCE = 100
+"""Schedules that one look brings."""
+
+STALE_S = 20.0
+"""Seconds after which what was read is read again: whoever was frozen meanwhile does not fire what others have moved on."""
+
+RETRY_MS = (5_000, 300_000)
+"""Milliseconds until a slot that could not be fired is tried again: from, doubled each time, to."""
+
+
+class Keeper:
+    """Keeps the schedules of a store until it is told to stop.
+
+    Args:
+        client: The producer that jobs are enqueued by; used on this keeper's thread only.
+        tell: Takes events.
+    """
+
+    def __init__(self, client: SyncClient, tell: Callable[[Event], None]) -> None:
+        self._client = client
+        self._store = client.store
+        self._keys = ScheduleKeys(client.store.prefix)
+        self._schedules = Schedules(client)
+        self._tell = tell
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Keep them. What the store refuses is tried again; nothing but `stop` ends it."""
+        failures, lost_at = 0, 0.0
+        while not self._stop.is_set():
+            try:
+                pause = self.step()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the schedules are kept on
+                if not failures:
+                    lost_at = time.monotonic()
+                    self._tell(
+                        KeeperLost(timestamp=now(), error_type=type(error).__name__, error=str(error)[:500])
+                    )
+                failures += 1
+                self._stop.wait(reconnect_delay(failures))
+                continue
+            if failures:
+                self._tell(KeeperBack(timestamp=now(), outage_s=round(time.monotonic() - lost_at, 3)))
+                failures = 0
+            self._stop.wait(pause)
+
+    def stop(self) -> None:
+        """End after what is under way. May be called from any thread, and from a signal's handler."""
+        self._stop.set()
+
+    def step(self) -> float:
+        """Look once, and fire what is due; the seconds until the next look.
+
+        Raises:
+            StoreError: The store cannot be reached.
+        """
+        begun = time.monotonic()
+        due = self._store.run(rows.look(self._keys, AT_ONCE))
+        for found in due.found:
+            if self._stop.is_set() or time.monotonic() - begun > STALE_S:
+                return 0.0
+            self._keep(found, due.now_ms)
+        if due.found:
+            return 0.0
+        if due.next_ms is None:
+            return LOOK_S
+        passed = time.monotonic() - begun
+        return min(LOOK_S, max(0.0, (due.next_ms - due.now_ms) / 1000 - passed))
+
+    def _keep(self, found: Found, now_ms: int) -> None:
+        row: Row | None = None
+        standing = Standing()
+        try:
+            row, standing = rows.read(found)
+            slots, following = firing.due(row, standing, now_ms)
+            for slot in slots:
+                standing = self._fired(found.name, row, standing, slot, now_ms)
+        except StoreError as error:
+            if row is not None:
+                raise  # the store's own trouble is everybody's
+            self._failed(found, None, standing, now_ms, error)
+            return
+        except Exception as error:  # noqa: BLE001 - one schedule that is wrong never holds up the others
+            self._failed(found, row, standing, now_ms, error)
+            return
+        standing = msgspec.structs.replace(standing, slot=following, error="", failures=0)
+        # Where others were faster it is what they made of it; what they fired is what was fired here.
+        self._store.run(written(self._keys, found, (row, standing)))
+
+    def _fired(self, name: str, row: Row, standing: Standing, slot: int, now_ms: int) -> Standing:
+        """Fire one slot; how far the schedule has come then."""
+        options = firing.options(name, row, slot)
+        job = self._client.draft(row.queue, self._schedules.payload_of(name, row), options)
+        try:
+            known = self._client.send_batch([job])
+        except ConflictError:  # another keeper fired it with the payload as it was before it was changed
+            known = {job.job.id: job.job.id}
+        job_id = known.get(job.job.id, job.job.id)
+        stamp = options.headers[firing.SLOT_HEADER] if options.headers else ""
+        skipped = job_id != job.job.id
+        if skipped:
+            self._tell(
+                ScheduleSkipped(timestamp=now(), schedule=name, queue=row.queue, job_id=job_id, slot=stamp)
+            )
+        else:
+            self._tell(
+                ScheduleFired(
+                    timestamp=now(),
+                    schedule=name,
+                    queue=row.queue,
+                    job_id=job_id,
+                    slot=stamp,
+                    late_ms=max(0, now_ms - slot),
+                    created=job.job.id not in known,
+                )
+            )
+        return msgspec.structs.replace(standing, fired=slot, job=job_id, skipped=skipped)
+
+    def _failed(
+        self, found: Found, row: Row | None, standing: Standing, now_ms: int, error: Exception
+    ) -> None:
+        """Leave a slot for later, and say why."""
+        first, most = RETRY_MS
+        delay = min(most, first * 2 ** min(standing.failures, 10))
+        text = (
+            str(error)[:500]
+            if isinstance(error, JobrunnerError)
+            else f"{type(error).__name__}: {error}"[:500]
+        )
+        after = msgspec.structs.replace(standing, error=text, failures=standing.failures + 1)
+        stored = found.row if row is None else msgspec.json.encode(row)
+        call = rows.change(self._keys, found, stored, msgspec.json.encode(after), now_ms + delay)
+        if self._store.run(call):  # else another keeper has told it
+            self._tell(
+                ScheduleFailed(
+                    timestamp=now(),
+                    schedule=found.name,
+                    queue=row.queue if row else "",
+                    error_type=type(error).__name__,
+                    error=text,
+                    failures=after.failures,
+                    delay_ms=delay,
+                )
+            )

@@ -1,0 +1,249 @@
+"""Keepers: each slot fires once, whoever of them fires it and whatever goes wrong meanwhile."""
+
+import time
+
+import msgspec
+import pytest
+from rig.faults import DropReply, DropRequest, Reset, named
+from schedule_house import DAILY, OFTEN, House
+
+from jobrunner_schedules import firing, rows
+from jobrunner_schedules import keeper as keeper_module
+
+HOUR = 3_600_000
+NOON = 1_800_000_000_000
+JITTERED = rows.Row(queue="letters.send", record=msgspec.Raw(b"[]"), every="1h", jitter=3600)
+
+
+def stamp(slot):
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(slot / 1000))
+
+
+def test_slot_fires_when_it_is_due(house):
+    """And is told."""
+    house.book.put("often", OFTEN)
+    assert house.keeper.step() <= keeper_module.LOOK_S
+    assert house.jobs() == []
+    slot = house.back("often", HOUR)
+
+    assert house.keeper.step() == 0.0
+
+    assert house.jobs() == [f"often.{stamp(slot)}"]
+    kept = house.book.get("often")
+    assert (kept.last_at, kept.last_job, kept.error) == (slot, f"often.{stamp(slot)}", "")
+    assert kept.next_at == slot + HOUR
+    (fired,) = house.events("ScheduleFired")
+    assert (fired.schedule, fired.queue, fired.created) == ("often", "letters.send", True)
+    assert house.record(fired.job_id)[5] == {"schedule": "often", "schedule-slot": fired.slot}
+
+
+def test_slot_that_was_fired_before_it_was_noted_makes_no_second_job(house):
+    """A keeper died in between; the next one fires it again, and finds the job there."""
+    house.book.put("often", OFTEN)
+    house.back("often", HOUR)
+    before = house.found("often")
+    house.keeper.step()
+    after = house.found("often")
+    house.write(after, before.row, before.standing, 1)
+
+    house.keeper.step()
+
+    assert len(house.jobs()) == 1
+    assert [one.created for one in house.events("ScheduleFired")] == [True, False]
+    assert house.standing("often") == rows.read(after)[1]
+
+
+def test_changed_payload_between_two_keepers_makes_no_second_job(house):
+    """The first that fires the slot decides."""
+    house.book.put("often", OFTEN)
+    slot = house.back("often", HOUR)
+    house.keeper.step()
+    house.book.put("often", msgspec.structs.replace(OFTEN, payload={"toWhom": "Bo"}))
+    found = house.found("often")
+    house.write(found, found.row, rows.Standing(slot=slot), slot)
+
+    house.keeper.step()
+
+    assert len(house.jobs()) == 1
+    assert house.book.get("often").error == ""
+
+
+def test_earlier_job_that_has_not_ended_skips_the_slot(house):
+    """Where that is asked for; it is told, and a slot fires again once the job is gone."""
+    house.book.put("often", msgspec.structs.replace(OFTEN, overlap="skip", missed="all"))
+    slot = house.back("often", 3 * HOUR)
+    first = f"often.{stamp(slot)}"
+
+    house.keeper.step()
+
+    assert house.jobs() == [first]
+    assert {one.job_id for one in house.events("ScheduleSkipped")} == {first}
+    assert len(house.events("ScheduleSkipped")) >= 2
+    kept = house.book.get("often")
+    assert (kept.last_job, kept.skipped) == (first, True)
+    with house.server.client() as redis:
+        redis.delete(*redis.keys("jr:{letters.send}:*"))
+    slot = house.back("often", HOUR)
+    house.keeper.step()
+    assert house.jobs() == [f"often.{stamp(slot)}"]
+    assert not house.book.get("often").skipped
+
+
+def test_three_keepers_fire_each_slot_once(house):
+    """None of them leads."""
+    for k in range(40):
+        house.book.put(f"s{k}", msgspec.structs.replace(OFTEN, missed="all"))
+        house.back(f"s{k}", 25 * HOUR)
+    wanted = sorted(
+        f"s{k}.{stamp(slot)}"
+        for k in range(40)
+        for slot in range(house.standing(f"s{k}").slot, house.book.now_ms() + 1, HOUR)
+    )
+    with house.kept(3):
+        until(lambda: all(one.next_at > house.book.now_ms() for one in house.book.all()))
+    assert house.jobs() == wanted
+    created = [one.job_id for one in house.events("ScheduleFired") if one.created]
+    assert sorted(created) == wanted
+
+
+def test_one_that_cannot_be_fired_holds_up_no_other(house):
+    """It is told once a try, the tries get rarer, and it fires when it can."""
+    house.book.put("bad", msgspec.structs.replace(OFTEN, queue="letters.few"))
+    house.book.put("good", OFTEN)
+    house.client.enqueue("letters.few", {"toWhom": "Bo"})
+    for name in ("bad", "good"):
+        house.back(name, HOUR)
+
+    house.keeper.step()
+    house.keeper.step()
+
+    assert len(house.jobs()) == 1
+    (failed,) = house.events("ScheduleFailed")
+    assert (failed.schedule, failed.failures, failed.error_type) == ("bad", 1, "QueueFullError")
+    assert "full" in house.book.get("bad").error
+    with house.server.client() as redis:
+        redis.delete(*redis.keys("jr:{letters.few}:*"))
+    found = house.found("bad")
+    house.write(found, found.row, found.standing, 1)
+    house.keeper.step()
+    assert len(house.jobs("letters.few")) == 1
+    assert house.book.get("bad").error == ""
+
+
+def test_more_broken_ones_than_a_look_brings_hold_up_nobody(house, monkeypatch):
+    """Those that are broken are looked at later."""
+    monkeypatch.setattr(keeper_module, "AT_ONCE", 5)
+    house.book.put("good", OFTEN)
+    slot = house.back("good", HOUR)
+    with house.server.client() as redis:
+        for k in range(12):
+            redis.hset("jr:{!schedules}:rows", f"bad{k}", "[")
+            redis.zadd("jr:{!schedules}:due", {f"bad{k}": 1})
+        redis.zadd("jr:{!schedules}:due", {"nobody": 0, b"\xff": 0})
+    for _ in range(4):
+        house.keeper.step()
+    assert house.jobs() == [f"good.{stamp(slot)}"]
+    assert len(house.events("ScheduleFailed")) == 12
+    with house.server.client() as redis:
+        assert redis.zscore("jr:{!schedules}:due", "nobody") is None
+
+
+def test_removed_while_it_fires_does_not_come_back(house):
+    """What is written is written only if nothing has changed."""
+    house.book.put("often", OFTEN)
+    house.back("often", HOUR)
+    send = house.client.send_batch
+
+    def remove_meanwhile(drafts, **more):
+        house.book.remove("often")
+        return send(drafts, **more)
+
+    house.client.send_batch = remove_meanwhile
+    house.keeper.step()
+    assert house.book.names() == []
+    assert len(house.jobs()) == 1
+
+
+def test_frozen_keeper_reads_again_what_it_had_read(house, monkeypatch):
+    """Whoever was frozen in the middle of its list does not go on with it."""
+    for k in range(5):
+        house.book.put(f"s{k}", OFTEN)
+        house.back(f"s{k}", HOUR)
+    monkeypatch.setattr(keeper_module, "STALE_S", -1.0)
+    house.keeper.step()
+    assert house.jobs() == []
+    monkeypatch.undo()
+    house.keeper.step()
+    assert len(house.jobs()) == 5
+
+
+@pytest.mark.parametrize("fault", [DropReply(), DropRequest(), Reset()])
+def test_lost_answers_fire_nothing_twice(house, tmp_path, start_proxy, fault):
+    """Every seventh script's answer is lost: the keepers go on, each slot has one job, and none is left out."""
+    proxy = start_proxy(house.server.url)
+    far = House(tmp_path, house.server, REDIS_URL=proxy.url)
+    slots = {}
+    for k in range(20):
+        house.book.put(f"s{k}", msgspec.structs.replace(OFTEN, missed="all"))
+        slots[f"s{k}"] = house.back(f"s{k}", 6 * HOUR)
+    proxy.every(7, fault, only=named("EVAL", "EVALSHA"))
+    with far.kept(2):
+        until(lambda: all(one.next_at > house.book.now_ms() for one in house.book.all()), seconds=60)
+    wanted = [
+        f"{name}.{stamp(slot)}"
+        for name, first in slots.items()
+        for slot in range(first, house.standing(name).slot, HOUR)
+    ]
+    assert house.jobs() == sorted(wanted)
+    far.close()
+
+
+def test_store_that_goes_away_is_told_once(tmp_path, start_server):
+    """And the keeper goes on when it is back."""
+    server = start_server("valkey")
+    house = House(tmp_path, server)
+    with house.kept():
+        server.kill()
+        until(lambda: house.events("KeeperLost"), seconds=30)
+        time.sleep(0.5)
+        server.restart()
+        until(lambda: house.events("KeeperBack"), seconds=30)
+    assert len(house.events("KeeperLost")) == 1
+    house.close()
+
+
+def test_somebody_who_looks_is_known(house):
+    """So that people are told where nobody does."""
+    assert house.book.kept_at() is None
+    house.keeper.step()
+    assert abs(house.book.kept_at() - house.book.now_ms()) < 5000
+
+
+def test_jitter_delays_the_job_and_not_the_schedule(house):
+    """The job is there from its slot on, and starts later."""
+    name = next(f"s{k}" for k in range(100) if firing.jitter_ms(f"s{k}", JITTERED, NOON) > 3_500_000)
+    found = firing.options(name, JITTERED, NOON)
+    assert found.at.timestamp() * 1000 > NOON + 3_500_000
+    house.book.put("often", msgspec.structs.replace(OFTEN, jitter=3600))
+    slot = house.back("often", HOUR)
+    house.keeper.step()
+    job_id = f"often.{stamp(slot)}"
+    due = slot + firing.jitter_ms("often", rows.read(house.found("often"))[0], slot)
+    with house.server.client() as redis:
+        later = redis.zscore("jr:{letters.send}:later", job_id)
+    assert later == (due if due > house.book.now_ms() else None) or abs(due - house.book.now_ms()) < 1000
+
+
+def test_daily_schedule_fires_too(house):
+    """By its zone's clock."""
+    house.book.put("daily", DAILY)
+    slot = house.back("daily", 24 * HOUR)
+    house.keeper.step()
+    assert house.jobs() == [f"daily.{stamp(slot)}"]
+
+
+def until(holds, seconds=20):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.05)
