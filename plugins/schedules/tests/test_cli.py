@@ -192,3 +192,9 @@ def test_help_imports_nothing_of_what_the_commands_do():
     assert done.returncode == 0, done.stderr
     for command in ("set", "apply", "list", "show", "preview", "pause", "resume", "remove", "fire", "run"):
         assert re.search(rf"^  {command} ", done.stdout, re.MULTILINE)
+
+
+def test_help_of_all_commands_has_its_line():
+    """Read from its source, a package's too, without importing it."""
+    done = subprocess.run([sys.executable, "-m", "jobrunner", "--help"], capture_output=True, text=True)
+    assert "  schedules  Enqueue jobs at set times: cron expressions and intervals.\n" in done.stdout

@@ -143,9 +143,10 @@ def _summary(point: importlib.metadata.EntryPoint) -> str:
     package, _, inner = point.module.partition(".")
     spec = importlib.machinery.PathFinder.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder, *inner.split(".")).with_suffix(".py") if inner else Path(folder, "__init__.py")
-        with contextlib.suppress(OSError, SyntaxError, ValueError):
-            for node in ast.parse(path.read_text("utf-8")).body:
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == point.attr:
-                    return (ast.get_docstring(node) or "").partition("\n")[0]
+        module = Path(folder, *inner.split(".")) if inner else Path(folder)
+        for path in (module.with_suffix(".py"), module / "__init__.py"):
+            with contextlib.suppress(OSError, SyntaxError, ValueError):
+                for node in ast.parse(path.read_text("utf-8")).body:
+                    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == point.attr:
+                        return (ast.get_docstring(node) or "").partition("\n")[0]
     return (point.dist.metadata["Summary"] or "") if point.dist else ""
