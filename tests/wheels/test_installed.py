@@ -73,7 +73,7 @@ def test_all_distributions_work_together(dist, tmp_path, uv, start_process, reso
     assert demo.wait(timeout_s=170) == 0, demo.output()[-3000:]
 
 
-OTHERS = sorted(PLUGINS - {"whatsapp"} | {"http"})
+OTHERS = sorted(PLUGINS - {"whatsapp"} | {"http", "schedules"})
 
 
 def needs_of_tests(plugin):

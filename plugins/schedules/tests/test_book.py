@@ -136,7 +136,7 @@ def test_secret_payload_is_sealed_at_rest_and_masked(tmp_path, store_server):
     with store_server.client() as redis:
         stored = redis.hget("jr:{!schedules}:rows", "often")
     assert b"hunter2" not in stored
-    assert b"Ada" not in stored
+    assert b"toWhom" not in stored
     assert house.book.get("often").payload["token"] == "***"
     house.back("often", 3_600_000)
     house.keeper.step()
