@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from jobrunner.worker.word import Word, takes_word
+
 
 @pytest.fixture
 def supervised(desk, start_process):
@@ -96,7 +98,33 @@ def test_mistake_that_a_restart_would_repeat_ends_the_supervisor(desk, supervise
     process = supervised("--plugin", "nope")
 
     assert process.wait() == 2
-    assert process.output().count("is not installed") <= 2
+    assert process.output().count("is not installed") == 1
+
+
+@pytest.mark.long
+def test_store_that_is_not_there_is_told_once(desk, supervised):
+    """Four lines that say the same look like four things that are wrong."""
+    desk.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    process = supervised("--processes", "4")
+
+    assert process.wait() == 3
+    assert process.output().count("cannot be reached") == 1
+
+
+def test_word_is_taken_once_until_it_is_given_again():
+    """By one of those who were told of it; whoever was not, or has only heard of it, speaks for itself."""
+    word = Word()
+    word.give()
+    assert [takes_word(word.environ) for _ in range(3)] == [True, False, False]
+    word.give()
+    assert [takes_word(word.environ) for _ in range(2)] == [True, False]
+    assert takes_word({})
+    number = word.environ["JOBRUNNER_WORKER_WORD"].partition(":")[0]
+    assert takes_word({"JOBRUNNER_WORKER_WORD": f"{number}:1"})
+    heard = word.environ
+    word.close()
+    assert takes_word(heard)
+    assert takes_word({"JOBRUNNER_WORKER_WORD": "odd"})
 
 
 @pytest.mark.long
