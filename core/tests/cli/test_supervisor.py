@@ -80,6 +80,31 @@ def test_term_is_passed_on_and_every_worker_stops_in_order(desk, supervised):
     assert desk.stats()["waiting"] == 1
 
 
+STOPS_EARLY = """
+import os, signal, sys, time
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "jobrunner.worker.main_loop" and os.environ.get("JOBRUNNER_WORKER_INDEX"):
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(30)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.long
+def test_ctrl_c_before_the_workers_listen_is_a_stop_in_order(desk, supervised):
+    """They end as any interrupted command does, which is what they were told to do."""
+    (desk.folder / "sitecustomize.py").write_text(STOPS_EARLY)
+    desk.environ["PYTHONPATH"] = str(desk.folder)
+
+    process = supervised()
+
+    assert process.wait() == 0, process.output()
+    assert "Traceback" not in process.output()
+
+
 @pytest.mark.long
 def test_burst_of_several_workers_ends(desk, supervised):
     """All of them end when nothing is left."""

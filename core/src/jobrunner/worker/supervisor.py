@@ -84,7 +84,7 @@ class Supervisor:
         listen has ended in order.
         """
         mistakes = [status for status in self._statuses if status in MISTAKES]
-        wrong = [status for status in self._statuses if status and -status not in PASSED_ON]
+        wrong = [status for status in self._statuses if status and not {-status, status - 128} & {*PASSED_ON}]
         return mistakes[0] if mistakes else min(1, len(wrong))
 
     def _start_due(self) -> None:
