@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from rig.history import History
 
-from jobrunner import Job, Keep, Queue, RateLimit, Retry, RetryPolicy, SyncJob, hookimpl
+from jobrunner import Job, Keep, Queue, Retry, RetryPolicy, SyncJob, hookimpl
 from jobrunner.events import JobCompleted, JobLeaseLost, JobRecovered, JobReleased, JobRetried
 
 LEASE = float(os.environ.get("CHAOS_LEASE", "2"))
@@ -160,12 +160,10 @@ def jobrunner_queues() -> list[Queue]:
     shared = {"lease": LEASE, "max_crashes": MAX_CRASHES, "keep_completed": Keep(jobs=KEEP, size=1 << 30)}
     retry = RetryPolicy(max_attempts=5, base=0.2, cap=0.2)
     herd = RetryPolicy(max_attempts=5, base=60.0, cap=60.0)
-    rate = RateLimit(jobs=10, per_seconds=1)
     return [
         Queue("chaos.work", Work, work, concurrency=5, retry=retry, timeout=TIMEOUT, **shared),
         Queue("chaos.hold", Work, hold, concurrency=2, executor="process", **shared),
         Queue("chaos.herd", Work, fail, concurrency=50, retry=herd, **shared),
-        Queue("chaos.paced", Work, work, rate_limit=rate, rate_limit_per_tenant=rate, **shared),
         *[
             Queue(name, Work, work, priority=priority, concurrency=2, timeout=TIMEOUT, **shared)
             for priority, name in enumerate(BANDS)

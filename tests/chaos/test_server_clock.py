@@ -2,8 +2,10 @@
 
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from rig.checker import check, explain
 from rig.figures import NEXT_OUTCOME, NEXT_RUN
 from rig.history import Started, now_ms, read_history
 from rig.servers import ServerOptions
@@ -12,6 +14,7 @@ from .load import Load
 from .scene import QUEUE
 
 HOUR_S = 3600
+PACED = Path(__file__).with_name("paced_plugin.py")
 
 pytestmark = pytest.mark.chaos
 
@@ -88,6 +91,7 @@ def test_job_of_a_worker_that_dies_as_the_clock_jumps_is_taken_over(odd_scene, w
 def test_rates_go_on_when_the_clock_is_set_back(odd_scene, wall_clock, figures):
     """A bucket is never fuller than full, and a tenant that is held for its rate does not wait for the old time."""
     scene, queue = odd_scene, "chaos.paced"
+    scene.environ["JOBRUNNER_PLUGINS"] = str(PACED)
     with scene.producer() as producer:
         for tenant in "ab":
             for handle in producer.enqueue_many(queue, [{"number": k} for k in range(40)], tenant=tenant):
@@ -109,6 +113,8 @@ def test_rates_go_on_when_the_clock_is_set_back(odd_scene, wall_clock, figures):
         recovery_of=NEXT_OUTCOME,
         note="80 jobs of two tenants, at 10 a second of each and of all.",
     )
+    violations = check(scene.record(queue=queue))
+    assert not violations, explain(violations)
     assert set(scene.runs().values()) == {1}
 
 
