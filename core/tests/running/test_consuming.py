@@ -3,7 +3,6 @@
 import asyncio
 
 import msgspec
-import pytest
 
 from jobrunner import Job, Queue, RetryPolicy
 from jobrunner.store import calls
@@ -73,9 +72,6 @@ async def test_urgent_queue_goes_first_when_slots_are_short(bed):
     assert sum(name == "b.high" for name in order[:9]) >= 7, order
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a queue that is full by its own bound counts as one that waits for a slot"
-)
 async def test_urgent_queue_that_is_full_by_its_own_bound_leaves_the_other_slots(bed):
     """`--concurrency 4` is no reason for three idle slots while jobs of another queue wait."""
     gate = asyncio.Event()
