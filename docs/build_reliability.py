@@ -331,6 +331,8 @@ Each was mended, or said, before the figures above were taken, and has a small t
 - Ten failovers in a row once lost a thousand confirmed jobs: the servers had no files, one came back empty, called itself
   primary until the Sentinels told it whom to follow, and was promoted when the other stalled. Replicas need append-only files
   too; `jobrunner doctor` warns (`tests/chaos/test_failovers.py`).
+- The server's clock was set back by an hour while a worker died: its leases ended by the old clock, and its jobs stood still
+  until that time came again (`tests/chaos/test_server_clock.py`).
 - Where workers die so fast that for half a lease nobody calls the store, again and again, no lease is taken back until one of
   them lives for a lease: each silence may have been the store's. Jobs that wait go on meanwhile.
 """
@@ -339,7 +341,6 @@ NOT_TRIED = """
 - Power that fails under a server, a disk that lies or rots: AOF everysec can lose the last second or two then.
 - More than one machine. All runs are on loopback; partitions are made by proxies and frozen processes.
 - Days. The longest single test runs for minutes; growth is looked at by slope, not by waiting.
-- A server's clock that jumps. Workers' clocks are tried an hour off; Redis' own clock is the one that counts.
 - Managed Redis with commands of its own, and forks other than Valkey.
 - macOS and Windows under faults. The plain tests know macOS; Windows has no SIGSTOP and no `embedded` store.
 - A server that is well and lies for long. Single answers that no Redis gives are tried, each kind once.

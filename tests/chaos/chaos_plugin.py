@@ -133,6 +133,12 @@ def fail(job: SyncJob[Work]) -> None:
     raise RuntimeError(f"number {job.payload.number} cannot be done")
 
 
+BANDS = [f"chaos.band{priority}" for priority in range(10)]
+"""Queues that differ only in their priority, which is the last figure of the name."""
+
+TOLD = {"chaos.work", "chaos.paced", *BANDS}
+"""Queues whose settlements are in the history."""
+
 OUTCOMES = {JobCompleted: "completed", JobRetried: "retried", JobReleased: "released"}
 
 
@@ -141,7 +147,7 @@ def jobrunner_event(event: JobCompleted | JobLeaseLost | JobRecovered | JobRelea
     nonce = diary.nonces.get(event.job_id, "")
     if isinstance(event, JobRecovered):
         diary.history.recovered(event.job_id)
-    elif event.queue == "chaos.work" and nonce:
+    elif event.queue in TOLD and nonce:
         outcome = OUTCOMES.get(type(event), "completed")
         verdict = "accepted" if type(event) in OUTCOMES else "refused"
         diary.history.settled(event.job_id, nonce=nonce, outcome=outcome, verdict=verdict)
@@ -158,4 +164,8 @@ def jobrunner_queues() -> list[Queue]:
         Queue("chaos.work", Work, work, concurrency=5, retry=retry, timeout=TIMEOUT, **shared),
         Queue("chaos.hold", Work, hold, concurrency=2, executor="process", **shared),
         Queue("chaos.herd", Work, fail, concurrency=50, retry=herd, **shared),
+        *[
+            Queue(name, Work, work, priority=priority, concurrency=2, timeout=TIMEOUT, **shared)
+            for priority, name in enumerate(BANDS)
+        ],
     ]

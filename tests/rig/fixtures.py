@@ -18,6 +18,7 @@ from rig.proxy import FaultProxy
 from rig.sentinels import SentinelSetup
 from rig.servers import KINDS, Kind, Server, ServerMissingError, ServerOptions, find_binary, missing_servers
 from rig.topologies import Cluster
+from rig.wall_clock import ClockMissingError, WallClock
 
 
 class StartServer(Protocol):
@@ -217,3 +218,12 @@ def start_bull(bullmq_folder: Path) -> Iterator[Callable[..., Bull]]:
             return started.enter_context(Bull(bullmq_folder, package, server.port, prefix))
 
         yield start
+
+
+@pytest.fixture
+def wall_clock(tmp_path: Path) -> WallClock:
+    """A wall clock for the servers that are started with its `environ`; skip the test where none can be put wrong."""
+    try:
+        return WallClock(tmp_path)
+    except ClockMissingError as error:
+        pytest.skip(str(error))

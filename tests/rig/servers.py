@@ -8,6 +8,7 @@ import importlib.metadata
 import shutil
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -47,6 +48,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Speak TLS, and nothing else, with this certificate."""
     cluster: bool = False
     """Be a node of a cluster; it has no slots and knows no other node."""
+    environ: Mapping[str, str] = {}
+    """More of the server's environment variables."""
 
     def arguments(self) -> list[str]:
         """Return the server's command line without port and folder."""
@@ -264,7 +267,7 @@ class Server:
         process = Process(
             [self._binary, *self._ports(port), "--dir", self.folder, *self.options.arguments()],
             log=self.log,
-            env={"LC_ALL": "C"},
+            env={"LC_ALL": "C", **self.options.environ},
         )
         try:
             process.wait_for_line("Ready to accept connections", timeout_s=START_TIMEOUT_S)

@@ -45,3 +45,36 @@ def test_ctrl_c_ends_with_the_status_that_shells_know(desk):
     assert status == 130
     assert "Traceback" not in said
     assert "bug" not in said
+
+
+INTERRUPTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPTED_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("module", ["jobrunner.cli", "click", "jobrunner.cli.queues"])
+@pytest.mark.parametrize(
+    "start",
+    [["-m", "jobrunner"], ["-c", "from jobrunner.__main__ import main; main()"]],
+    ids=["-m", "script"],
+)
+def test_ctrl_c_while_the_command_is_imported_is_no_traceback(desk, start, module):
+    """It takes a tenth of a second, in which whoever has mistyped something has seen it."""
+    (desk.folder / "sitecustomize.py").write_text(INTERRUPTING)
+    environ = desk.environ | {"PYTHONPATH": str(desk.folder), "INTERRUPTED_AT": module}
+    done = subprocess.run(
+        [sys.executable, *start, "queues"],
+        env=environ,
+        cwd=desk.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")

@@ -230,6 +230,26 @@ def test_health_is_degraded_where_a_worker_is_missing_even_for_a_delayed_job(des
     assert (healthy.status, healthy.out.split(":")[0]) == (0, "healthy")
 
 
+def test_list_without_a_job_says_which_others_there_are_and_how_to_see_them(desk):
+    """Whoever enqueued with a delay asks for waiting ones first, and would take them for lost."""
+    assert desk.run("jobs", "list", "parcel.deliver").err == "parcel.deliver has no waiting job\n"
+    delayed = json.dumps({"tenantId": "t1", "number": 1})
+    desk.run("enqueue", "parcel.deliver", delayed, "--delay", "900")
+    desk.run("enqueue", "parcel.deliver", delayed, "--delay", "900")
+    desk.enqueue(number=2)
+    waiting = desk.run("jobs", "list", "parcel.deliver", "--skip", "1")
+    desk.burst()
+
+    told = desk.run("jobs", "list", "parcel.deliver")
+    assert (told.status, told.out) == (0, "")
+    assert told.err == (
+        "parcel.deliver has no waiting job, but 2 delayed and 1 completed: --state delayed, --state completed\n"
+    )
+    assert len(desk.run("jobs", "list", "parcel.deliver", "--state", "delayed").out.splitlines()) == 3
+    assert waiting.err == "parcel.deliver has no further waiting job\n"
+    assert desk.run("jobs", "list", "parcel.deliver", "--json").json == []
+
+
 def test_pages_go_on_by_cursor_while_jobs_come_and_go(desk):
     """A page by number would leave out a job for each one that ran meanwhile."""
     ids = [desk.enqueue(number=number) for number in range(5)]

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from jobrunner.worker.word import Word, takes_word
+
 
 @pytest.fixture
 def supervised(desk, start_process):
@@ -78,6 +80,31 @@ def test_term_is_passed_on_and_every_worker_stops_in_order(desk, supervised):
     assert desk.stats()["waiting"] == 1
 
 
+STOPS_EARLY = """
+import os, signal, sys, time
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "jobrunner.worker.main_loop" and os.environ.get("JOBRUNNER_WORKER_INDEX"):
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(30)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.long
+def test_ctrl_c_before_the_workers_listen_is_a_stop_in_order(desk, supervised):
+    """They end as any interrupted command does, which is what they were told to do."""
+    (desk.folder / "sitecustomize.py").write_text(STOPS_EARLY)
+    desk.environ["PYTHONPATH"] = str(desk.folder)
+
+    process = supervised()
+
+    assert process.wait() == 0, process.output()
+    assert "Traceback" not in process.output()
+
+
 @pytest.mark.long
 def test_burst_of_several_workers_ends(desk, supervised):
     """All of them end when nothing is left."""
@@ -96,7 +123,33 @@ def test_mistake_that_a_restart_would_repeat_ends_the_supervisor(desk, supervise
     process = supervised("--plugin", "nope")
 
     assert process.wait() == 2
-    assert process.output().count("is not installed") <= 2
+    assert process.output().count("is not installed") == 1
+
+
+@pytest.mark.long
+def test_store_that_is_not_there_is_told_once(desk, supervised):
+    """Four lines that say the same look like four things that are wrong."""
+    desk.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    process = supervised("--processes", "4")
+
+    assert process.wait() == 3
+    assert process.output().count("cannot be reached") == 1
+
+
+def test_word_is_taken_once_until_it_is_given_again():
+    """By one of those who were told of it; whoever was not, or has only heard of it, speaks for itself."""
+    word = Word()
+    word.give()
+    assert [takes_word(word.environ) for _ in range(3)] == [True, False, False]
+    word.give()
+    assert [takes_word(word.environ) for _ in range(2)] == [True, False]
+    assert takes_word({})
+    number = word.environ["JOBRUNNER_WORKER_WORD"].partition(":")[0]
+    assert takes_word({"JOBRUNNER_WORKER_WORD": f"{number}:1"})
+    heard = word.environ
+    word.close()
+    assert takes_word(heard)
+    assert takes_word({"JOBRUNNER_WORKER_WORD": "odd"})
 
 
 @pytest.mark.long

@@ -72,6 +72,30 @@ async def test_urgent_queue_goes_first_when_slots_are_short(bed):
     assert sum(name == "b.high" for name in order[:9]) >= 7, order
 
 
+async def test_urgent_queue_that_is_full_by_its_own_bound_leaves_the_other_slots(bed):
+    """`--concurrency 4` is no reason for three idle slots while jobs of another queue wait."""
+    gate = asyncio.Event()
+    began = set()
+
+    async def handler(job: Job[Task]) -> None:
+        began.add((job.queue, job.payload.number))
+        await gate.wait()
+
+    async def urgent(job: Job[Task]) -> None:
+        await asyncio.sleep(0.02)
+
+    low = Queue("a.low", Task, handler, priority=1, concurrency=2)
+    here = bed(low, Queue("b.high", Task, urgent, priority=9, concurrency=1))
+    await here.client.enqueue_many("b.high", [Task(n) for n in range(100)])
+    async with here.running(concurrency=4) as worker:
+        await here.until(lambda: any(one.totals.completed >= 5 for one in worker.consumers))
+        await here.client.enqueue_many("a.low", [Task(n) for n in range(2)])
+        await here.until(lambda: len(began) == 2 or all(one.idle for one in worker.consumers))
+        counts = await here.store.run(calls.counts(here.store.keys("b.high")))
+        gate.set()
+    assert counts.waiting > 0, "it began only when nothing urgent was left"
+
+
 async def test_concurrency_bounds_all_queues_together(bed):
     """`--concurrency` is what a small machine needs."""
     running, most = 0, 0

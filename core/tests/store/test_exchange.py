@@ -248,6 +248,26 @@ def test_history_of_completed_jobs_is_bounded(queue):
     assert queue.redis.hlen(queue.keys["jobs"]) == 4
 
 
+def test_job_that_completes_after_the_clock_was_set_back_is_not_the_first_to_be_forgotten(queue):
+    """Its producer may be waiting for the result, and would be told that it is gone until the old time has come again."""
+    old, new = [f"old{k:03}" for k in range(200)], [f"new{k:03}" for k in range(200)]
+    keep = len(old)
+    for ids in (old, new):
+        queue.put(*ids)
+    nonce, _ = queue.take(200)
+    queue.settle(*[(name, nonce) for name in old], keep=keep)
+    nonce, _ = queue.take(200)
+    queue.tick(-3_600_000)
+
+    for name in new:
+        queue.settle((name, nonce), keep=keep)
+        assert name in queue.where()
+        queue.tick(1)
+
+    assert set(new[10:]) < set(queue.where()), "no more than the first are out of order"
+    assert max(queue.scores("done").values()) == queue.now - 1
+
+
 def test_journal_is_bounded_and_keeps_its_first_line(queue):
     """A job that is tried a thousand times must not grow without end; how it began matters most."""
     queue.put("a")

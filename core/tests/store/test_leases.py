@@ -1,5 +1,6 @@
 """Leases: renewed by their own nonce, recovered when they run out, kept over an outage."""
 
+import msgspec
 import pytest
 
 from .conftest import LEASE
@@ -101,6 +102,48 @@ def test_whoever_comes_first_after_an_outage_sees_the_gap(queue, first):
         assert queue.recover().total == 0
     queue.tick(100)
     assert queue.recover().delayed == ["a"]
+
+
+@pytest.mark.parametrize("back_ms", [LEASE, 60_000, 3_600_000])
+def test_job_of_a_dead_worker_does_not_wait_for_a_clock_that_was_set_back(queue, back_ms):
+    """Its lease ends by the old clock, which it may take hours to come to; a server that takes over may have another one."""
+    queue.put("a")
+    queue.take()
+    queue.tick(-back_ms)
+
+    waited = 0
+    while not queue.recover().total:
+        queue.extend()  # others live
+        queue.tick(LEASE // 4)
+        waited += LEASE // 4
+        assert waited <= 3 * LEASE
+
+    assert queue.where() == {"a": "delayed"}
+
+
+def test_worker_keeps_its_leases_over_a_clock_that_is_set_back_and_is_believed_no_longer_than_else(queue):
+    """It renews by the new clock, so that its death shows as soon as any."""
+    queue.put("a")
+    nonce, _ = queue.take()
+    queue.tick(-3_600_000)
+
+    for _ in range(12):
+        queue.tick(LEASE // 3)
+        queue.extend(("a", nonce))
+        assert queue.recover().total == 0
+    assert queue.scores("active") == {"a": queue.now + LEASE}
+    queue.lapse()
+    assert queue.recover().delayed == ["a"]
+
+
+def test_lease_of_another_release_with_longer_ones_is_left_as_it_is(queue):
+    """Only what was reserved at a time that has not come yet is from a clock that was set back."""
+    queue.put("a")
+    request = queue.request(1)
+    queue.send(msgspec.structs.replace(request, lease_ms=10 * LEASE))
+    queue.tick(LEASE // 3)
+    queue.recover()
+    assert queue.scores("active") == {"a": queue.now - LEASE // 3 + 10 * LEASE}
 
 
 def test_notes_are_written_under_the_lease_only(queue):

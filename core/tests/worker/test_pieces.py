@@ -19,7 +19,7 @@ from jobrunner.worker.threads import Threads
 def test_slots_are_never_overdrawn_nor_lost(moves, total):
     """Whoever takes and gives them, in whatever order."""
     slots = Slots(total)
-    places = [slots.place(priority, lambda: None) for priority in range(3)]
+    places = [slots.place(priority, 9, lambda: None) for priority in range(3)]
     taken = [0, 0, 0]
     for who, takes in moves:
         if takes:
@@ -29,20 +29,40 @@ def test_slots_are_never_overdrawn_nor_lost(moves, total):
             taken[who] -= 1
         assert sum(taken) <= total
     for place in places:
-        place.hungry = False
+        place.asked(has_more=False)
     assert all(place.free == total - sum(taken) for place in places)
 
 
 def test_urgent_place_that_was_refused_goes_first():
     """And it is told first, too."""
     slots, told = Slots(1), []
-    low = slots.place(1, lambda: told.append("low"))
-    high = slots.place(9, lambda: told.append("high"))
+    low = slots.place(1, 5, lambda: told.append("low"))
+    high = slots.place(9, 5, lambda: told.append("high"))
     assert low.take()
     assert not high.take()
     low.give()
     assert told == ["high", "low"]
     assert (low.free, high.free) == (0, 1)
+
+
+def test_urgent_place_claims_what_it_would_take_and_no_more():
+    """One that is full by its own bound leaves the others the rest, and is sure of its own."""
+    slots, told = Slots(4), []
+    low = slots.place(1, 5, lambda: told.append("low"))
+    slots.place(9, 5, lambda: told.append("equal"))
+    high = slots.place(9, 2, lambda: told.append("high"))
+    assert high.take()
+    assert (low.free, high.free) == (3, 3)
+    high.asked(has_more=True)
+    assert (low.free, high.free) == (2, 3)
+    assert high.take()
+    assert (low.free, high.free) == (2, 2)
+    assert low.take()
+    high.give()
+    assert low.free == 1, "the slot that it gave back is still its own"
+    told.clear()
+    high.asked(has_more=False)
+    assert (low.free, told) == (2, ["low"])
 
 
 @given(

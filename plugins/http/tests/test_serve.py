@@ -27,8 +27,8 @@ class Desk:
         self.env = {"REDIS_URL": url, "JOBRUNNER_LOG_FORMAT": "json", "JOBRUNNER_HTTP_PORT": "0"}
         self._start = start_process
 
-    def run(self, *words):
-        process = self._start(self.command(*words), env=self.env)
+    def run(self, *words, **env):
+        process = self._start(self.command(*words), env=self.env | env)
         return process.wait(), process.output()
 
     def command(self, *words):
@@ -59,6 +59,37 @@ def test_without_a_token_it_does_not_listen(desk):
     assert status == 2
     assert "jobrunner token new" in out
     assert "http.started" not in out
+
+
+NEEDY = """
+import msgspec
+from jobrunner import hookimpl
+
+
+class Needs(msgspec.Struct, frozen=True):
+    url: str
+
+
+@hookimpl
+def jobrunner_settings():
+    return Needs
+"""
+
+
+def test_plugin_that_is_left_out_is_told_and_so_is_a_variable_that_nobody_reads(desk, tmp_path):
+    """Its queues are missing in the API and on the dashboard, and nobody would learn why."""
+    info = tmp_path / "dist_needy-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dist-needy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[jobrunner]\nneedy = jr_test_needy\n")
+    (tmp_path / "jr_test_needy.py").write_text(NEEDY)
+
+    _, everything = desk.run("serve", PYTHONPATH=str(tmp_path))
+    _, one = desk.run("serve", "--plugin", PARCELS, JOBRUNNER_PARCELS_PLUGIN_MODDE="fast")
+
+    assert "warning: the plugin needy is left out: JOBRUNNER_NEEDY_URL: it must be set" in everything
+    assert "warning: JOBRUNNER_PARCELS_PLUGIN_MODDE is no setting of the plugin parcels-plugin" in one
+    assert "fast" not in one
 
 
 def test_tokens_are_made_listed_and_revoked(desk):

@@ -57,6 +57,10 @@ def ended(command: Callable[[], object], *, debug: bool) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), error.exit_code, debug=debug)
     except JobrunnerError as error:
+        from jobrunner.worker.word import takes_word
+
+        if not takes_word(os.environ):  # another worker of the same supervisor has told it
+            return error.exit_status
         return _say(_with_offer(error), error.exit_status, debug=debug)
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -49,6 +49,13 @@ async def list_(
     async with scene.admin() as admin:
         await admin.check_known(queue)
         found = await admin.page(queue, State(state), start=skip, limit=limit, after=after)
+        if not found and not as_json:
+            further = skip > 0 or bool(after)
+            click.echo(
+                f"{queue} has no further {state} job" if further else await _none(admin, queue, state),
+                err=True,
+            )
+            return 0
     if len(found) == limit:
         click.echo(f"there may be more: --after {found[-1].cursor}", err=True)
     if as_json:
@@ -71,9 +78,20 @@ async def list_(
     ]
     story = "held back, since" if state == "parked" else "last error"
     columns = ("id", "tenant", "priority", "attempt", "enqueued", label, story)
-    numbers, empty = ("priority", "attempt"), f"{queue} has no {state} job"
-    print_table(columns, rows, numbers=numbers, folds=story, empty=empty)
+    print_table(columns, rows, numbers=("priority", "attempt"), folds=story)
     return 0
+
+
+async def _none(admin: Admin, queue: str, state: str) -> str:
+    """That there is no job of a state, and of which others there are some, with the options that show them."""
+    (numbers,) = await admin.stats([queue])
+    others = [(name, number) for name in STATES if name != state and (number := getattr(numbers, name))]
+    if not others:
+        return f"{queue} has no {state} job"
+    *first, last = [f"{number:,} {name}" for name, number in others]
+    told = f"{', '.join(first)} and {last}" if first else last
+    options = ", ".join(f"--state {name}" for name, _ in others)
+    return f"{queue} has no {state} job, but {told}: {options}"
 
 
 @jobs.command(epilog="Examples:  jobrunner jobs show publish.dispatch ID   |   ... --json")

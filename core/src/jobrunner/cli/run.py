@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +10,6 @@ from jobrunner.cli.errors import end_now
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.cli.seconds import Seconds
 from jobrunner.wording import counted
-
-if TYPE_CHECKING:
-    from jobrunner.plugins import Plugins
 
 
 @click.command(
@@ -114,7 +110,7 @@ def run(
     index = scene.environ.get("JOBRUNNER_WORKER_INDEX", "")
     plugins = scene.plugins(plugin_names)
     if index in ("", "0"):  # one of several says it
-        _warn(plugins, scene)
+        scene.warn(plugins)
     worker = Worker(
         plugins,
         scene.address,
@@ -140,15 +136,3 @@ def run(
     if worker.left_behind:  # a handler that ignores everything would keep the interpreter from ending
         end_now(status)
     return status
-
-
-def _warn(plugins: Plugins, scene: Scene) -> None:
-    """Tell what is left out, and variables that nobody reads: another version of a plugin may know them."""
-    from jobrunner.discovery import installed
-    from jobrunner.misspelt import misspelt
-
-    for name, error in plugins.failures.items():  # what was asked for by its name has ended the worker by now
-        text = " ".join(str(error).split())
-        click.echo(f"warning: the plugin {name} is left out: {text}", err=True)
-    for line in misspelt(plugins, scene.environ, others=[found.name for found in installed()]):
-        click.echo(f"warning: {line}", err=True)

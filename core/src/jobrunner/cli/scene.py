@@ -69,6 +69,20 @@ class Scene(NamedTuple):
         wanted = tuple(names) or self.settings.plugins
         return load(wanted, self.environ, strict=(wanted is not None) if strict is None else strict)
 
+    def warn(self, plugins: Plugins) -> None:
+        """Tell what is left out, and variables that nobody reads: another version of a plugin may know them."""
+        from jobrunner.discovery import installed
+        from jobrunner.misspelt import misspelt
+
+        for (
+            name,
+            error,
+        ) in plugins.failures.items():  # what was asked for by its name has ended the command by now
+            text = " ".join(str(error).split())
+            click.echo(f"warning: the plugin {name} is left out: {text}", err=True)
+        for line in misspelt(plugins, self.environ, others=[found.name for found in installed()]):
+            click.echo(f"warning: {line}", err=True)
+
     @asynccontextmanager
     async def admin(self, names: Sequence[str] = ()) -> AsyncIterator[Admin]:
         """People's side of the store."""

@@ -89,7 +89,7 @@ class Consumer:
         executor.on_begun = self._begun
         executor.on_back = self._came_back
         self._desk = desk
-        self._place = slots.place(queue.priority, self.poke)
+        self._place = slots.place(queue.priority, concurrency, self.poke)
         self._health = health
         self._observers = observers
         self._clock = clock
@@ -244,7 +244,8 @@ class Consumer:
                 del self.held[attempt.id]
         self._results.settled(batch, answer.refused)
         self._look |= len(answer.jobs) >= want or answer.due_ms == 0
-        self._place.hungry = want > 0 and len(answer.jobs) >= want
+        if want:
+            self._place.asked(has_more=len(answer.jobs) >= want)
         self._due_at = now + answer.due_ms / 1000 + 0.001 if answer.due_ms > 0 else None
         for job in answer.jobs:
             self._receive(job, request.nonce, answer.now_ms, begun)

@@ -21,6 +21,7 @@ from jobrunner.logs import Logs
 from jobrunner.observers import Observers
 from jobrunner.settings import Settings
 from jobrunner.worker.childhood import PASSED_ON, beginning, own_arguments, signals_held
+from jobrunner.worker.word import Word
 
 YOUNG_S = 5.0
 """Seconds within which a worker that ends is started again more slowly each time."""
@@ -58,6 +59,8 @@ class Supervisor:
         self._stopping_since: float | None = None
         self._quiet = False
         """Whether the workers take no more jobs; one that dies is then not replaced."""
+        self._word = Word()
+        """Taken by the worker that tells the mistake which all of them share."""
 
     def run(self) -> int:
         """Run until every worker has ended in order; 0, or the status that the worst of them asks for."""
@@ -73,6 +76,7 @@ class Supervisor:
                 if status is not None:
                     self._ended(index, status)
             self._kill_late()
+        self._word.close()
         return self._exit_status()
 
     def _exit_status(self) -> int:
@@ -80,7 +84,7 @@ class Supervisor:
         listen has ended in order.
         """
         mistakes = [status for status in self._statuses if status in MISTAKES]
-        wrong = [status for status in self._statuses if status and -status not in PASSED_ON]
+        wrong = [status for status in self._statuses if status and not {-status, status - 128} & {*PASSED_ON}]
         return mistakes[0] if mistakes else min(1, len(wrong))
 
     def _start_due(self) -> None:
@@ -95,7 +99,7 @@ class Supervisor:
                     self._start(index, before)
 
     def _start(self, index: int, mask: set[signal.Signals]) -> None:
-        environ = os.environ | {"JOBRUNNER_WORKER_INDEX": str(index)}
+        environ = os.environ | {"JOBRUNNER_WORKER_INDEX": str(index)} | self._word.environ
         # -P, as the installed script has it: a `queue.py` in this folder must not stand in for Python's own.
         command = [
             sys.executable,
@@ -108,6 +112,7 @@ class Supervisor:
         self._workers[index] = subprocess.Popen(  # noqa: S603 - our own command
             command,
             env=environ,
+            pass_fds=(self._word.reads,),
             start_new_session=True,
             preexec_fn=beginning(mask),  # noqa: PLW1509 - the supervisor has one thread
         )
@@ -121,6 +126,7 @@ class Supervisor:
             if is_mistake and self._stopping_since is None:
                 self._pass_on(signal.SIGTERM, None)
             return
+        self._word.give()  # the next one that ends may have another story
         young = time.monotonic() - self._begun[index] < YOUNG_S
         self._failures[index] = self._failures.get(index, 0) + 1 if young else 0
         delay = reconnect_delay(self._failures[index])

@@ -70,10 +70,12 @@ def serve(
         raise click.UsageError(
             f"--dev is for this machine only, and {settings.host} can be reached from others"
         )
+    plugins = scene.plugins(plugin_names)
+    scene.warn(plugins)
     status = asyncio.run(
         run(
             environ,
-            scene.plugins(plugin_names),
+            plugins,
             settings,
             dev=dev,
             worker_names=plugin_names or None,

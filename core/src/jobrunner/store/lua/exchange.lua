@@ -199,6 +199,16 @@ local function settle()
   if meta[11] and #over > 0 then free_keys(keys, over) end
   if #done == 0 then return end
   count('completed', #done / 2)
+  -- The oldest are forgotten first. Those that ended at a time yet to come are from before the clock was set back, and would
+  -- outlive all that end from now on: they have ended just before. More of them a time than are forgotten.
+  local newest = call('ZRANGE', keys.done, -1, -1, 'WITHSCORES')[2]
+  if newest and tonumber(newest) > now then
+    local ended_before = {}
+    for _, id in ipairs(call('ZRANGEBYSCORE', keys.done, '(' .. stamp, '+inf', 'LIMIT', 0, 100 + #done)) do
+      ended_before[#ended_before + 1] = int(now - 1); ended_before[#ended_before + 1] = id
+    end
+    call('ZADD', keys.done, unpack(ended_before))
+  end
   call('ZADD', keys.done, unpack(done))
   local most = math.min(call('ZCARD', keys.done) - keep, 100 + #done / 2)
   if most > 0 then

@@ -26,5 +26,5 @@ for i, id in ipairs(ids) do
     lost[#lost + 1] = id
   end
 end
-if #renewed > 0 then call('ZADD', ACTIVE, 'XX', 'GT', unpack(renewed)) end
+if #renewed > 0 then call('ZADD', ACTIVE, 'XX', unpack(renewed)) end -- also where the clock was set back
 return {lost, cancelled}

@@ -5,6 +5,7 @@
 -- ARGV     1 lease_ms   2 limit (leases, 1-500)   3 max_crashes: buried at this many   4 seed of the jitter (0 to 2^31)
 --          5... the upper bound in ms of the wait after the first, second ... crash; the last one serves all further ones
 -- Returns  {delayed ids, buried ids, cancelled ids}; as many as `limit` in all: call again. Nothing during a grace
+--          Besides, of leases that end later than any can, `limit` are made to end one lease from now
 -- uses: time grace order tally held unique news journal
 local keys = {jobs = KEYS[1], active = KEYS[2], lease = KEYS[3], later = KEYS[4], dead = KEYS[5], cancelled = KEYS[6],
   attempts = KEYS[7], state = KEYS[8], wake = KEYS[9], stats = KEYS[10], tally = KEYS[11], meta = KEYS[12],
@@ -13,6 +14,18 @@ local keys = {jobs = KEYS[1], active = KEYS[2], lease = KEYS[3], later = KEYS[4]
 call('ZREM', keys.active, '') -- a first write that needs no memory: what follows then runs in a full Redis too
 local lease_ms, max_crashes, seed = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local meta = call('HMGET', keys.meta, 'tick', 'grace', 'holding', 'unique')
+-- A lease that was given at a time that is yet to come is from before the clock was set back. Whoever lives renews it; who
+-- does not would keep its job until the clock has come there, so it ends one lease from now.
+local far = call('ZRANGE', keys.active, '+inf', '(' .. int(now + lease_ms), 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[2])
+if #far > 0 then
+  local given, ends = call('HMGET', keys.lease, unpack(far)), {}
+  for i, id in ipairs(far) do
+    local at = tonumber(match(given[i] or '', '^%S* %S+ (%d+)', 24))
+    if not at or at > now then ends[#ends + 1] = int(now + lease_ms); ends[#ends + 1] = id end
+  end
+  if #ends > 0 then call('ZADD', keys.active, 'XX', unpack(ends)) end
+end
+
 if now < grace_until(keys.meta, lease_ms, meta[1], meta[2]) then return {{}, {}, {}} end
 
 -- Chance from 0 to 1: a linear congruential generator, since older servers seed math.random alike in every script.
