@@ -46,9 +46,9 @@ def test_many_missed_slots_are_made_up_for_in_parts():
     assert seen == [T0 + k * HOUR for k in range(1000)]
 
 
-def test_schedule_that_is_over_fires_no_more():
-    """Its last slot has been."""
-    assert firing.due(row(), Standing(slot=None), T0) == ([], None)
+def test_schedule_whose_next_slot_is_not_known_goes_on_with_the_first_from_now():
+    """Rather than with none."""
+    assert firing.due(row(), Standing(slot=None), T0) == ([], T0 + HOUR)
 
 
 def test_job_is_named_after_schedule_and_slot():

@@ -148,6 +148,81 @@ def test_more_broken_ones_than_a_look_brings_hold_up_nobody(house, monkeypatch):
         assert redis.zscore("jr:{!schedules}:due", "nobody") is None
 
 
+RECORDS = ["[]", "5", "null", '[5,"",0,{"toWhom":"Bo"},{"h":5}]', "[" * 900 + "]" * 900]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=range(len(RECORDS)))
+def test_row_whose_payload_cannot_be_read_holds_up_no_other(house, record):
+    """It is one schedule's trouble, though it is the store's word for trouble."""
+    house.book.put("good", OFTEN)
+    house.back("good", HOUR)
+    with house.server.client() as redis:
+        redis.hset(
+            "jr:{!schedules}:rows", "bad", f'{{"queue":"letters.send","record":{record},"every":"1h"}}'
+        )
+        redis.hset("jr:{!schedules}:standing", "bad", '{"slot":1000}')
+        redis.zadd("jr:{!schedules}:due", {"bad": 1})
+
+    house.keeper.step()
+
+    assert [one.schedule for one in house.events("ScheduleFired")] == ["good"]
+    assert [one.schedule for one in house.events("ScheduleFailed")] == ["bad"]
+    assert house.standing("bad").slot >= 1000
+
+
+def test_queue_whose_keys_are_broken_holds_up_no_other(house):
+    """Its schedules wait, and say why."""
+    house.book.put("bad", msgspec.structs.replace(OFTEN, queue="letters.few"))
+    house.back("bad", 2 * HOUR)
+    house.book.put("good", OFTEN)
+    house.back("good", HOUR)
+    with house.server.client() as redis:
+        redis.set("jr:{letters.few}:jobs", "no hash")
+
+    house.keeper.step()
+
+    assert [one.schedule for one in house.events("ScheduleFired")] == ["good"]
+    assert house.book.get("bad").error
+
+
+def test_score_that_is_no_time_stops_nobody(house):
+    """Somebody wrote it by hand."""
+    house.book.put("good", OFTEN)
+    house.back("good", HOUR)
+    with house.server.client() as redis:
+        redis.zadd("jr:{!schedules}:due", {"never": "inf"})
+
+    house.keeper.step()
+
+    assert len(house.jobs()) == 1
+
+
+@pytest.mark.parametrize("standing", [b"[", b"{}", b'{"slot":-1}', b"\xff"])
+def test_schedule_whose_standing_is_lost_goes_on_with_its_next_slot(house, standing):
+    """It would stand still for good, and nobody would be told."""
+    house.book.put("often", OFTEN)
+    house.back("often", HOUR)
+    with house.server.client() as redis:
+        redis.hset("jr:{!schedules}:standing", "often", standing)
+
+    house.keeper.step()
+
+    assert house.jobs() == []
+    assert 0 < house.book.get("often").next_at - house.book.now_ms() <= HOUR
+
+
+def test_slots_before_one_that_cannot_be_fired_are_not_fired_again(house):
+    """A queue that takes a few at a time is asked for each of them once."""
+    house.book.put("few", msgspec.structs.replace(OFTEN, queue="letters.few", missed="all"))
+    slot = house.back("few", 3 * HOUR)
+
+    house.keeper.step()
+
+    assert house.jobs("letters.few") == [f"few.{stamp(slot)}"]
+    assert house.standing("few").slot == slot + HOUR
+    assert "full" in house.book.get("few").error
+
+
 def test_removed_while_it_fires_does_not_come_back(house):
     """What is written is written only if nothing has changed."""
     house.book.put("often", OFTEN)

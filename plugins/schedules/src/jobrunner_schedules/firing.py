@@ -28,9 +28,11 @@ def due(row: Row, standing: Standing, now_ms: int) -> tuple[list[int], int | Non
         standing: How far it has come.
         now_ms: The store's time.
     """
-    if standing.slot is None or standing.slot > now_ms:
-        return [], standing.slot
     plan = row.timing.plan
+    if standing.slot is None:
+        return [], plan.after(now_ms)
+    if standing.slot > now_ms:
+        return [], standing.slot
     if row.missed == "all":
         slots = list(islice(plan.slots(standing.slot, now_ms), MAX_AT_ONCE))
         return slots, plan.after(slots[-1] if slots else now_ms)

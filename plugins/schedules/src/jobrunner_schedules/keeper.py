@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from jobrunner.backoff import reconnect_delay
-from jobrunner.errors import ConflictError, JobrunnerError, StoreError
+from jobrunner.errors import ConflictError, JobrunnerError
 from jobrunner.events import Event
 from jobrunner.sync_client import SyncClient
 from jobrunner_schedules import firing, rows
@@ -101,20 +101,19 @@ class Keeper:
         return min(LOOK_S, max(0.0, (due.next_ms - due.now_ms) / 1000 - passed))
 
     def _keep(self, found: Found, now_ms: int) -> None:
-        row: Row | None = None
-        standing = Standing()
+        queue = ""
+        standing = rows.read_standing(found)
         try:
-            row, standing = rows.read(found)
+            row = rows.read_row(found)
+            queue = row.queue
             slots, following = firing.due(row, standing, now_ms)
             for slot in slots:
+                # What was fired before a slot that cannot be is not fired again with it.
+                standing = msgspec.structs.replace(standing, slot=slot)
                 standing = self._fired(found.name, row, standing, slot, now_ms)
-        except StoreError as error:
-            if row is not None:
-                raise  # the store's own trouble is everybody's
-            self._failed(found, None, standing, now_ms, error)
-            return
         except Exception as error:  # noqa: BLE001 - one schedule that is wrong never holds up the others
-            self._failed(found, row, standing, now_ms, error)
+            # Nor does a queue whose part of the store is; where all of it is away, this cannot be written either.
+            self._failed(found, queue, standing, now_ms, error)
             return
         standing = msgspec.structs.replace(standing, slot=following, error="", failures=0)
         # Where others were faster it is what they made of it; what they fired is what was fired here.
@@ -149,9 +148,7 @@ class Keeper:
             )
         return msgspec.structs.replace(standing, fired=slot, job=job_id, skipped=skipped)
 
-    def _failed(
-        self, found: Found, row: Row | None, standing: Standing, now_ms: int, error: Exception
-    ) -> None:
+    def _failed(self, found: Found, queue: str, standing: Standing, now_ms: int, error: Exception) -> None:
         """Leave a slot for later, and say why."""
         first, most = RETRY_MS
         delay = min(most, first * 2 ** min(standing.failures, 10))
@@ -161,14 +158,13 @@ class Keeper:
             else f"{type(error).__name__}: {error}"[:500]
         )
         after = msgspec.structs.replace(standing, error=text, failures=standing.failures + 1)
-        stored = found.row if row is None else msgspec.json.encode(row)
-        call = rows.change(self._keys, found, stored, msgspec.json.encode(after), now_ms + delay)
+        call = rows.change(self._keys, found, found.row, msgspec.json.encode(after), now_ms + delay)
         if self._store.run(call):  # else another keeper has told it
             self._tell(
                 ScheduleFailed(
                     timestamp=now(),
                     schedule=found.name,
-                    queue=row.queue if row else "",
+                    queue=queue,
                     error_type=type(error).__name__,
                     error=text,
                     failures=after.failures,

@@ -19,7 +19,10 @@ from jobrunner.store.answers import parts, text, whole
 from jobrunner.store.calls import Call, plain
 from jobrunner_schedules.schedule import Schedule
 
-Ms = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+LAST_MS = 1 << 53
+"""The last ms since 1970 that a score of the store holds to the digit."""
+
+Ms = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,7 +60,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a schedule has come."""
 
     slot: Ms | None = None
-    """The next slot, in ms since 1970; None where there is none any more."""
+    """The next slot, in ms since 1970; None where it is not known: then it is the first one from now."""
     paused: bool = False
     fired: Ms | None = None
     """The last slot that fired."""
@@ -157,8 +160,21 @@ def read(found: Found) -> tuple[Row, Standing]:
     Raises:
         StoreCorruptError: What is stored is none.
     """
+    return read_row(found), read_standing(found)
+
+
+def read_standing(found: Found) -> Standing:
+    """How far a schedule has come; what cannot be read says as little as what is not there."""
     try:
-        return _row.decode(found.row), _standing.decode(found.standing or b"{}")
+        return _standing.decode(found.standing or b"{}")
+    except UNREADABLE:
+        return Standing()
+
+
+def read_row(found: Found) -> Row:
+    """What a schedule is; raises as `read`."""
+    try:
+        return _row.decode(found.row)
     except UNREADABLE:
         raise StoreCorruptError(
             f"schedule {found.name!a:.80}: what is stored of it cannot be read; was it written by something else?"
@@ -188,7 +204,8 @@ def _read_due(reply: object) -> Due:
         Found(text(name), _bytes(row), _bytes(standing))
         for name, row, standing in zip(texts[::3], texts[1::3], texts[2::3], strict=True)
     ]
-    return Due(whole(now_ms), found, int(float(text(following))) if following else None)
+    next_ms = int(min(float(text(following)), LAST_MS)) if following else None
+    return Due(whole(now_ms), found, next_ms)
 
 
 def _read_page(reply: object) -> tuple[str, list[str]]:
