@@ -160,7 +160,7 @@ def test_keeper_process_fires_and_ends_in_order(house, start_process):
             [sys.executable, "-m", "jobrunner", "schedules", "run", "--log-format", "json"],
             env=house.environ, cwd=house.folder,
         )  # fmt: skip
-        process.wait_for_line("keeping 1 schedule of redis://")
+        process.wait_for_line("keeping 1 schedule of redis")
         process.wait_for_line('"event":"schedule.fired"')
         process.signal(number) if hasattr(process, "signal") else process.terminate()
         assert process.wait(timeout_s=10) == 0

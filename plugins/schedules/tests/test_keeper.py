@@ -81,8 +81,7 @@ def test_earlier_job_that_has_not_ended_skips_the_slot(house):
     assert len(house.events("ScheduleSkipped")) >= 2
     kept = house.book.get("often")
     assert (kept.last_job, kept.skipped) == (first, True)
-    with house.server.client() as redis:
-        redis.delete(*redis.keys("jr:{letters.send}:*"))
+    house.empty("letters.send")
     slot = house.back("often", HOUR)
     house.keeper.step()
     assert house.jobs() == [f"often.{stamp(slot)}"]
@@ -121,8 +120,7 @@ def test_one_that_cannot_be_fired_holds_up_no_other(house):
     (failed,) = house.events("ScheduleFailed")
     assert (failed.schedule, failed.failures, failed.error_type) == ("bad", 1, "QueueFullError")
     assert "full" in house.book.get("bad").error
-    with house.server.client() as redis:
-        redis.delete(*redis.keys("jr:{letters.few}:*"))
+    house.empty("letters.few")
     found = house.found("bad")
     house.write(found, found.row, found.standing, 1)
     house.keeper.step()
@@ -135,7 +133,7 @@ def test_more_broken_ones_than_a_look_brings_hold_up_nobody(house, monkeypatch):
     monkeypatch.setattr(keeper_module, "AT_ONCE", 5)
     house.book.put("good", OFTEN)
     slot = house.back("good", HOUR)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         for k in range(12):
             redis.hset("jr:{!schedules}:rows", f"bad{k}", "[")
             redis.zadd("jr:{!schedules}:due", {f"bad{k}": 1})
@@ -144,7 +142,7 @@ def test_more_broken_ones_than_a_look_brings_hold_up_nobody(house, monkeypatch):
         house.keeper.step()
     assert house.jobs() == [f"good.{stamp(slot)}"]
     assert len(house.events("ScheduleFailed")) == 12
-    with house.server.client() as redis:
+    with house.redis() as redis:
         assert redis.zscore("jr:{!schedules}:due", "nobody") is None
 
 
@@ -156,7 +154,7 @@ def test_row_whose_payload_cannot_be_read_holds_up_no_other(house, record):
     """It is one schedule's trouble, though it is the store's word for trouble."""
     house.book.put("good", OFTEN)
     house.back("good", HOUR)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         redis.hset(
             "jr:{!schedules}:rows", "bad", f'{{"queue":"letters.send","record":{record},"every":"1h"}}'
         )
@@ -176,7 +174,7 @@ def test_queue_whose_keys_are_broken_holds_up_no_other(house):
     house.back("bad", 2 * HOUR)
     house.book.put("good", OFTEN)
     house.back("good", HOUR)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         redis.set("jr:{letters.few}:jobs", "no hash")
 
     house.keeper.step()
@@ -189,7 +187,7 @@ def test_score_that_is_no_time_stops_nobody(house):
     """Somebody wrote it by hand."""
     house.book.put("good", OFTEN)
     house.back("good", HOUR)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         redis.zadd("jr:{!schedules}:due", {"never": "inf"})
 
     house.keeper.step()
@@ -202,7 +200,7 @@ def test_schedule_whose_standing_is_lost_goes_on_with_its_next_slot(house, stand
     """It would stand still for good, and nobody would be told."""
     house.book.put("often", OFTEN)
     house.back("often", HOUR)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         redis.hset("jr:{!schedules}:standing", "often", standing)
 
     house.keeper.step()
@@ -253,8 +251,9 @@ def test_frozen_keeper_reads_again_what_it_had_read(house, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [DropReply(), DropRequest(), Reset()])
-def test_lost_answers_fire_nothing_twice(house, tmp_path, start_proxy, fault):
+def test_lost_answers_fire_nothing_twice(tmp_path, start_server, start_proxy, fault):
     """Every seventh script's answer is lost: the keepers go on, each slot has one job, and none is left out."""
+    house = House(tmp_path, start_server("valkey"))
     proxy = start_proxy(house.server.url)
     far = House(tmp_path, house.server, REDIS_URL=proxy.url)
     slots = {}
@@ -271,6 +270,7 @@ def test_lost_answers_fire_nothing_twice(house, tmp_path, start_proxy, fault):
     ]
     assert house.jobs() == sorted(wanted)
     far.close()
+    house.close()
 
 
 def test_store_that_goes_away_is_told_once(tmp_path, start_server):
@@ -304,7 +304,7 @@ def test_jitter_delays_the_job_and_not_the_schedule(house):
     house.keeper.step()
     job_id = f"often.{stamp(slot)}"
     due = slot + firing.jitter_ms("often", rows.read(house.found("often"))[0], slot)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         later = redis.zscore("jr:{letters.send}:later", job_id)
     assert later == (due if due > house.book.now_ms() else None) or abs(due - house.book.now_ms()) < 1000
 
