@@ -111,6 +111,7 @@ def test_last_slot_is_found_however_far_back_it_is():
     """A leap day's is four years back, and there may be none at all."""
     leap = Plan("0 0 29 2 *")
     assert leap.last(at("2024-01-01T00:00Z"), at("2027-12-31T00:00Z")) == at("2024-02-29T00:00Z")
+    assert leap.last(at("2020-01-01T00:00Z"), at("2027-12-31T00:00Z")) == at("2024-02-29T00:00Z")
     assert leap.last(at("2024-03-01T00:00Z"), at("2027-12-31T00:00Z")) is None
     assert leap.after(at("2026-01-01T00:00Z")) == at("2028-02-29T00:00Z")
     january = Plan("*/5 * 1 1 *")
