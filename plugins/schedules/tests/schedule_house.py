@@ -39,7 +39,11 @@ async def send(job: Job[Letter]) -> str:
 
 @hookimpl
 def jobrunner_queues() -> list[Queue]:
-    return [Queue("letters.send", Letter, send, priority=5), Queue("letters.few", Letter, send, max_waiting=1)]
+    return [
+        Queue("letters.send", Letter, send, priority=5),
+        Queue("letters.few", Letter, send, max_waiting=1),
+        Queue("letters.once", Letter, send, unique_field="to_whom"),
+    ]
 """
 
 DAILY = Schedule(queue="letters.send", payload={"toWhom": "Ada"}, cron="0 2 * * *", timezone="Europe/Berlin")

@@ -88,6 +88,20 @@ def test_earlier_job_that_has_not_ended_skips_the_slot(house):
     assert not house.book.get("often").skipped
 
 
+@pytest.mark.parametrize("overlap", ["skip", "allow"])
+def test_queue_with_one_job_at_a_time_for_a_key_has_no_second_one_through_a_schedule(house, overlap):
+    """Whoever declared the queue counts on it."""
+    there = house.client.enqueue("letters.once", {"toWhom": "Ada"}).id
+    house.book.put("once", msgspec.structs.replace(OFTEN, queue="letters.once", overlap=overlap))
+    house.back("once", HOUR)
+
+    house.keeper.step()
+
+    assert house.jobs("letters.once") == [there]
+    assert house.book.get("once").skipped
+    assert house.book.fire("once") == (there, False)
+
+
 def test_three_keepers_fire_each_slot_once(house):
     """None of them leads."""
     for k in range(40):

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from jobrunner.drafting import Options
+from jobrunner.drafting import Draft, Options
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, PayloadError
 from jobrunner.record import Record, decode_record
 from jobrunner.showing import masked_payload
@@ -134,8 +134,7 @@ class Schedules:
         """
         found = self._found(name)
         row, _ = self._there(found)
-        options = firing.options(name, row, None)
-        job = self._client.draft(row.queue, self.payload_of(name, row), options)
+        job = self.draft_of(name, row, None)
         known = self._client.send_batch([job])
         return known.get(job.job.id, job.job.id), job.job.id not in known
 
@@ -182,6 +181,23 @@ class Schedules:
             priority=schedule.priority,
             tenant=schedule.tenant,
         )
+
+    def draft_of(self, name: str, row: Row, slot: int | None) -> Draft:
+        """A slot's job, ready to be sent; None for one that is fired by hand.
+
+        Where it may not overlap it has a unique key: the queue's own, if its payload has one, else its schedule's. The payload
+        is the same each time, so either is that of the job before; and a queue that has one job at a time for a key has no more
+        of them through a schedule.
+
+        Raises:
+            JobrunnerError: What is stored is no job of the queue, or the queue is not known.
+        """
+        payload, options = self.payload_of(name, row), firing.options(name, row, slot)
+        draft = self._client.draft(row.queue, payload, options)
+        if row.overlap == "allow" or draft.job.unique:
+            return draft
+        options = msgspec.structs.replace(options, unique=firing.unique(name))
+        return self._client.draft(row.queue, payload, options)
 
     def payload_of(self, name: str, row: Row) -> dict[str, object]:
         """The payload of a schedule's jobs, in clear.

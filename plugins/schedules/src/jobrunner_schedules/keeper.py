@@ -121,14 +121,13 @@ class Keeper:
 
     def _fired(self, name: str, row: Row, standing: Standing, slot: int, now_ms: int) -> Standing:
         """Fire one slot; how far the schedule has come then."""
-        options = firing.options(name, row, slot)
-        job = self._client.draft(row.queue, self._schedules.payload_of(name, row), options)
+        job = self._schedules.draft_of(name, row, slot)
         try:
             known = self._client.send_batch([job])
         except ConflictError:  # another keeper fired it with the payload as it was before it was changed
             known = {job.job.id: job.job.id}
         job_id = known.get(job.job.id, job.job.id)
-        stamp = options.headers[firing.SLOT_HEADER] if options.headers else ""
+        stamp = firing.stamp(slot)
         skipped = job_id != job.job.id
         if skipped:
             self._tell(
