@@ -1,5 +1,7 @@
 """Keepers: each slot fires once, whoever of them fires it and whatever goes wrong meanwhile."""
 
+import subprocess
+import sys
 import time
 
 import msgspec
@@ -285,6 +287,28 @@ def test_lost_answers_fire_nothing_twice(tmp_path, start_server, start_proxy, fa
     assert house.jobs() == sorted(wanted)
     far.close()
     house.close()
+
+
+RAIN = """
+import random, signal
+from jobrunner_schedules.keeper import Keeper
+
+class Client:
+    class store:
+        prefix = "jr"
+
+for _ in range(1000):
+    keeper = Keeper(Client, print)
+    keeper.step = lambda: 0.0
+    signal.signal(signal.SIGALRM, lambda *_: keeper.stop())
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 3e-4))
+    keeper.run()
+"""
+
+
+def test_signal_ends_a_keeper_wherever_it_comes():
+    """Also within what it waits by: a lock that the handler waits for too is never freed."""
+    subprocess.run([sys.executable, "-c", RAIN], check=True, timeout=20)
 
 
 def test_store_that_goes_away_is_told_once(tmp_path, start_server):

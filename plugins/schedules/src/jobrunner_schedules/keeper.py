@@ -6,7 +6,8 @@ after that: a keeper that dies in between leaves the slot to the next one, which
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import queue
 import time
 from collections.abc import Callable
 
@@ -55,12 +56,14 @@ class Keeper:
         self._keys = ScheduleKeys(client.store.prefix)
         self._schedules = Schedules(client)
         self._tell = tell
-        self._stop = threading.Event()
+        self._stopping = False
+        # An Event would do, but for signals: its lock may be held by the very code that a handler interrupts.
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Keep them. What the store refuses is tried again; nothing but `stop` ends it."""
         failures, lost_at = 0, 0.0
-        while not self._stop.is_set():
+        while not self._stopping:
             try:
                 pause = self.step()
             except Exception as error:  # noqa: BLE001 - whatever it is, the schedules are kept on
@@ -70,16 +73,17 @@ class Keeper:
                         KeeperLost(timestamp=now(), error_type=type(error).__name__, error=str(error)[:500])
                     )
                 failures += 1
-                self._stop.wait(reconnect_delay(failures))
+                self._rest(reconnect_delay(failures))
                 continue
             if failures:
                 self._tell(KeeperBack(timestamp=now(), outage_s=round(time.monotonic() - lost_at, 3)))
                 failures = 0
-            self._stop.wait(pause)
+            self._rest(pause)
 
     def stop(self) -> None:
         """End after what is under way. May be called from any thread, and from a signal's handler."""
-        self._stop.set()
+        self._stopping = True
+        self._bell.put(None)
 
     def step(self) -> float:
         """Look once, and fire what is due; the seconds until the next look.
@@ -90,7 +94,7 @@ class Keeper:
         begun = time.monotonic()
         due = self._store.run(rows.look(self._keys, AT_ONCE))
         for found in due.found:
-            if self._stop.is_set() or time.monotonic() - begun > STALE_S:
+            if self._stopping or time.monotonic() - begun > STALE_S:
                 return 0.0
             self._keep(found, due.now_ms)
         if due.found:
@@ -100,12 +104,16 @@ class Keeper:
         passed = time.monotonic() - begun
         return min(LOOK_S, max(0.0, (due.next_ms - due.now_ms) / 1000 - passed))
 
+    def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._bell.get(timeout=seconds)
+
     def _keep(self, found: Found, now_ms: int) -> None:
-        queue = ""
+        queue_name = ""
         standing = rows.read_standing(found)
         try:
             row = rows.read_row(found)
-            queue = row.queue
+            queue_name = row.queue
             slots, following = firing.due(row, standing, now_ms)
             for slot in slots:
                 # What was fired before a slot that cannot be is not fired again with it.
@@ -113,7 +121,7 @@ class Keeper:
                 standing = self._fired(found.name, row, standing, slot, now_ms)
         except Exception as error:  # noqa: BLE001 - one schedule that is wrong never holds up the others
             # Nor does a queue whose part of the store is; where all of it is away, this cannot be written either.
-            self._failed(found, queue, standing, now_ms, error)
+            self._failed(found, queue_name, standing, now_ms, error)
             return
         standing = msgspec.structs.replace(standing, slot=following, error="", failures=0)
         # Where others were faster it is what they made of it; what they fired is what was fired here.
@@ -147,7 +155,9 @@ class Keeper:
             )
         return msgspec.structs.replace(standing, fired=slot, job=job_id, skipped=skipped)
 
-    def _failed(self, found: Found, queue: str, standing: Standing, now_ms: int, error: Exception) -> None:
+    def _failed(
+        self, found: Found, queue_name: str, standing: Standing, now_ms: int, error: Exception
+    ) -> None:
         """Leave a slot for later, and say why."""
         first, most = RETRY_MS
         delay = min(most, first * 2 ** min(standing.failures, 10))
@@ -163,7 +173,7 @@ class Keeper:
                 ScheduleFailed(
                     timestamp=now(),
                     schedule=found.name,
-                    queue=queue,
+                    queue=queue_name,
                     error_type=type(error).__name__,
                     error=text,
                     failures=after.failures,
