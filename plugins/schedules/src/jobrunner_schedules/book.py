@@ -11,6 +11,7 @@ from jobrunner.drafting import Draft, Options
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, PayloadError
 from jobrunner.record import Record, decode_record
 from jobrunner.showing import masked_payload
+from jobrunner.store.answers import readable
 from jobrunner.store.calls import Call, server_ms
 from jobrunner.sync_client import SyncClient
 from jobrunner_schedules import firing, rows
@@ -143,7 +144,7 @@ class Schedules:
         return self._shown(self._found(name))
 
     def all(self) -> list[Kept]:
-        """All schedules, by name. What cannot be read is left out; `broken` has the names."""
+        """All schedules, by name. Of what cannot be read there are the name and the error."""
         return [shown for found in self._everything() if (shown := self._readable(found))]
 
     def names(self) -> list[str]:
@@ -213,7 +214,7 @@ class Schedules:
             raise PayloadError(row.queue, "", "what is stored is no payload") from None
 
     def _found(self, name: str) -> Found:
-        return self._store.run(rows.get(self._keys, check_name(name)))
+        return self._store.run(rows.get(self._keys, name))
 
     def _everything(self) -> Iterator[Found]:
         names = self.names()
@@ -229,7 +230,7 @@ class Schedules:
             return self._shown(found)
         except JobrunnerError as error:
             return Kept(
-                name=found.name,
+                name=readable(found.name),
                 queue="",
                 payload=None,
                 cron="",
@@ -258,7 +259,7 @@ class Schedules:
         except JobrunnerError as error:
             payload = f"*** ({error})"
         return Kept(
-            name=found.name,
+            name=readable(found.name),
             queue=row.queue,
             payload=payload,
             cron=row.cron,
@@ -284,7 +285,6 @@ class Schedules:
 
     def _change(self, name: str, how: Callable[[Found, int], tuple[Row, Standing] | None]) -> Found:
         """Change a schedule as `how` says; it is asked again where others were faster. Returns what was there before."""
-        check_name(name)
         for _ in range(TRIES):
             was = self._found(name)
             wanted = how(was, self.now_ms())

@@ -16,6 +16,7 @@ import msgspec
 from jobrunner.backoff import reconnect_delay
 from jobrunner.errors import ConflictError, JobrunnerError
 from jobrunner.events import Event
+from jobrunner.store.answers import readable
 from jobrunner.sync_client import SyncClient
 from jobrunner_schedules import firing, rows
 from jobrunner_schedules.book import Schedules, written
@@ -172,7 +173,7 @@ class Keeper:
             self._tell(
                 ScheduleFailed(
                     timestamp=now(),
-                    schedule=found.name,
+                    schedule=readable(found.name),
                     queue=queue_name,
                     error_type=type(error).__name__,
                     error=text,

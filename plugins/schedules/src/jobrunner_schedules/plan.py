@@ -43,6 +43,10 @@ _BACK_S = (3600, 86_400, 32 * 86_400, 366 * 86_400, 1 << 53)
 in a year is a leap day's, and has few in all."""
 
 
+LAST_MS = 253_370_764_800_000
+"""No slot is later: 9999-01-01, where calendars end."""
+
+
 class Plan:
     """When a schedule fires.
 
@@ -61,7 +65,7 @@ class Plan:
 
     def __init__(self, cron: str = "", every: str = "", timezone: str = "UTC") -> None:
         if bool(cron) == bool(every):
-            raise ScheduleError("", "cron", "a schedule has either cron or every")
+            raise ScheduleError("", "", "give either cron or every")
         self._zone = zone(timezone)
         self._every_ms = 1000 * seconds(every) if every else 0
         self._cron = expression(cron) if cron else ""
@@ -69,7 +73,7 @@ class Plan:
             raise ScheduleError("", "cron", f"{cron!r} is never: no month has such a day")
 
     def after(self, moment_ms: int) -> int | None:
-        """The first slot after a moment; None where there is none in fifty years."""
+        """The first slot after a moment, which is from 1970 on; None where there is none in fifty years."""
         return next(self._from(moment_ms), None)
 
     def last(self, since_ms: int, until_ms: int) -> int | None:
@@ -93,9 +97,11 @@ class Plan:
     def _from(self, moment_ms: int) -> Iterator[int]:
         if self._every_ms:
             slot = moment_ms // self._every_ms * self._every_ms
-            while True:
-                slot += self._every_ms
+            while (slot := slot + self._every_ms) <= LAST_MS:
                 yield slot
+            return
+        if moment_ms > LAST_MS:
+            return
         last = moment_ms
         # Before the moment, so that what the clocks do around it is seen whole, wherever one begins.
         begin = datetime.fromtimestamp(moment_ms / 1000 - _RUN_UP_S, UTC).astimezone(self._zone)
