@@ -330,6 +330,51 @@ def test_somebody_who_looks_is_known(house):
     assert house.book.kept_at() is None
     house.keeper.step()
     assert abs(house.book.kept_at() - house.book.now_ms()) < 5000
+    with house.redis() as redis:
+        redis.set("jr:{!schedules}:kept", house.book.now_ms() - 61_000)
+    assert house.book.kept_at() is None
+
+
+def test_clock_that_is_set_back_stops_no_schedule(house):
+    """It would stand still for as long as the clock was ahead, with nothing to tell of it."""
+    ahead = house.book.now_ms() + 24 * HOUR
+    for name in ("often", "paused", "failing"):
+        house.book.put(name, OFTEN)
+        found = house.found(name)
+        row, slot = rows.read(found)[0], OFTEN.plan.after(ahead)
+        is_failing = name == "failing"
+        standing = rows.Standing(
+            slot=slot - 30 * HOUR if is_failing else slot, paused=name == "paused", failures=int(is_failing)
+        )
+        house.write(found, row, standing, None if name == "paused" else ahead + 1000)
+    with house.redis() as redis:
+        redis.set("jr:{!schedules}:kept", ahead)
+        redis.hset("jr:{!schedules}:rows", "broken", "[")
+
+    for _ in range(3):
+        house.keeper.step()
+
+    now = house.book.now_ms()
+    assert [one.schedule for one in house.events("ScheduleFired")] == ["failing"]
+    assert now < house.standing("often").slot <= now + HOUR
+    assert house.book.get("paused").paused
+    assert abs(house.book.kept_at() - now) < 5000
+
+
+def test_slots_that_come_twice_since_the_clock_was_set_back_fire_once(house):
+    """Their jobs are there."""
+    house.book.put("often", OFTEN)
+    slot = house.back("often", HOUR)
+    house.keeper.step()
+    with house.redis() as redis:
+        redis.set("jr:{!schedules}:kept", house.book.now_ms() + 24 * HOUR)
+    house.keeper.step()
+    house.back("often", HOUR)
+
+    house.keeper.step()
+
+    assert house.jobs() == [f"often.{stamp(slot)}"]
+    assert [one.created for one in house.events("ScheduleFired")] == [True, False]
 
 
 def test_jitter_delays_the_job_and_not_the_schedule(house):

@@ -24,6 +24,9 @@ T = TypeVar("T")
 MAX_SCHEDULES = 100_000
 """Schedules that one store takes."""
 
+KEPT_MS = 60_000
+"""Milliseconds for which it is believed that somebody who looked keeps the schedules."""
+
 TRIES = 20
 """How often a change is tried again that others were faster than."""
 
@@ -139,6 +142,29 @@ class Schedules:
         known = self._client.send_batch([job])
         return known.get(job.job.id, job.job.id), job.job.id not in known
 
+    def realign(self) -> None:
+        """Let every schedule go on with its first slot from now, if it waits for a later one. A keeper does so by itself.
+
+        Once the store's clock is set back, a schedule would stand still until the clock is there again. Slots that have fired
+        before fire again by this, and find their jobs there.
+        """
+        now_ms = self.now_ms()
+        changes = []
+        for found in self._everything():
+            try:
+                row, standing = self._there(found)
+                following = row.timing.plan.after(now_ms)
+            except JobrunnerError:
+                continue  # removed since, or of the kind that fires nothing
+            if standing.slot is None or following is None or standing.slot > following:
+                standing = msgspec.structs.replace(standing, slot=following)
+            changes.append(written(self._keys, found, (row, standing)))
+        for start in range(0, len(changes), 200):
+            self._store.run_many(
+                changes[start : start + 200]
+            )  # what others have changed since was changed by the new time
+        self._store.run(rows.heard(self._keys, now_ms))
+
     def get(self, name: str) -> Kept:
         """One schedule; `UnknownScheduleError` where there is none."""
         return self._shown(self._found(name))
@@ -159,7 +185,8 @@ class Schedules:
 
     def kept_at(self) -> int | None:
         """When somebody who keeps the schedules last looked, in ms since 1970; None where nobody did for a minute."""
-        return self._store.run(rows.kept(self._keys))
+        last = self._store.run(rows.kept(self._keys))
+        return last if last is not None and self.now_ms() - last < KEPT_MS else None
 
     def now_ms(self) -> int:
         """The store's time, in ms since 1970."""

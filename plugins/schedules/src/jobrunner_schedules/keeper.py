@@ -94,6 +94,9 @@ class Keeper:
         """
         begun = time.monotonic()
         due = self._store.run(rows.look(self._keys, AT_ONCE))
+        if due.is_set_back:
+            self._schedules.realign()
+            return 0.0
         for found in due.found:
             if self._stopping or time.monotonic() - begun > STALE_S:
                 return 0.0

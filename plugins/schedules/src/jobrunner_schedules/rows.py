@@ -96,6 +96,8 @@ class Due(msgspec.Struct, frozen=True):
     """Those that are due."""
     next_ms: int | None
     """When the next one is, after these."""
+    is_set_back: bool
+    """Whether the store's clock has been set back since a keeper last looked."""
 
 
 class ScheduleKeys:
@@ -110,7 +112,7 @@ class ScheduleKeys:
         self.due = base + "due"
         """zset: name -> when somebody should look at it, ms."""
         self.kept = base + "kept"
-        """string: when a keeper last looked, ms; expires."""
+        """string: when a keeper last looked, ms."""
 
 
 def look(keys: ScheduleKeys, limit: int) -> Call[Due]:
@@ -149,8 +151,13 @@ def number(keys: ScheduleKeys) -> Call[int]:
     return plain(("HLEN", keys.rows), whole)
 
 
+def heard(keys: ScheduleKeys, now_ms: int) -> Call[None]:
+    """Write when a keeper looked, whatever stands there."""
+    return plain(("SET", keys.kept, now_ms), lambda _: None)
+
+
 def kept(keys: ScheduleKeys) -> Call[int | None]:
-    """When a keeper last looked, in ms since 1970; None where none did for a minute."""
+    """When a keeper last looked, in ms since 1970; None where none ever did."""
     return plain(("GET", keys.kept), lambda reply: None if reply is None else whole(reply))
 
 
@@ -199,13 +206,13 @@ def _read_found(name: str, reply: object) -> Found:
 
 
 def _read_due(reply: object) -> Due:
-    now_ms, following, *texts = parts(reply)
+    now_ms, following, set_back, *texts = parts(reply)
     found = [
         Found(text(name), _bytes(row), _bytes(standing))
         for name, row, standing in zip(texts[::3], texts[1::3], texts[2::3], strict=True)
     ]
     next_ms = int(min(float(text(following)), LAST_MS)) if following else None
-    return Due(whole(now_ms), found, next_ms)
+    return Due(whole(now_ms), found, next_ms, bool(whole(set_back)))
 
 
 def _read_page(reply: object) -> tuple[str, list[str]]:
