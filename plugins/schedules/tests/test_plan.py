@@ -106,6 +106,14 @@ def test_slots_are_the_same_from_wherever_one_begins(zone, cron):
             assert plan.last(slots[0], moment) == slots[following - 1]
 
 
+def test_slots_are_the_same_from_within_the_time_that_comes_twice():
+    """Whoever begins there has to look back, or sees half of it."""
+    plan, begin = Plan("* 2 * * *", timezone=LORD_HOWE), at("2026-04-04T14:00Z")
+    slots = list(plan.slots(begin, begin + 2 * DAY))
+    for moment in range(begin, begin + 180 * MINUTE, 5 * MINUTE):
+        assert plan.after(moment) == slots[bisect.bisect_right(slots, moment)]
+
+
 def test_last_slot_is_found_however_far_back_it_is():
     """A leap day's is four years back, and there may be none at all."""
     leap = Plan("0 0 29 2 *")
