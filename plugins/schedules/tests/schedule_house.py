@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import msgspec
 from click.testing import CliRunner
+from redis import RedisCluster
 
 from jobrunner import SyncClient
 from jobrunner.cli import cli
@@ -38,7 +39,11 @@ async def send(job: Job[Letter]) -> str:
 
 @hookimpl
 def jobrunner_queues() -> list[Queue]:
-    return [Queue("letters.send", Letter, send, priority=5), Queue("letters.few", Letter, send, max_waiting=1)]
+    return [
+        Queue("letters.send", Letter, send, priority=5),
+        Queue("letters.few", Letter, send, max_waiting=1),
+        Queue("letters.once", Letter, send, unique_field="to_whom"),
+    ]
 """
 
 DAILY = Schedule(queue="letters.send", payload={"toWhom": "Ada"}, cron="0 2 * * *", timezone="Europe/Berlin")
@@ -88,13 +93,24 @@ class House:
     def standing(self, name) -> Standing:
         return rows.read(self.found(name))[1]
 
+    def redis(self):
+        """A client of the server, or of a whole cluster: queues and schedules are on nodes of their own."""
+        if self.server.url.startswith("redis+cluster:"):
+            return RedisCluster(host="127.0.0.1", port=self.server.node.port)
+        return self.server.client()
+
+    def empty(self, queue):
+        """Delete all of a queue."""
+        with self.redis() as redis:
+            redis.delete(*redis.scan_iter(f"jr:{{{queue}}}:*"))
+
     def jobs(self, queue="letters.send"):
         """The ids of all jobs of a queue that are there."""
-        with self.server.client() as redis:
+        with self.redis() as redis:
             return sorted(name.decode() for name in redis.hkeys(f"jr:{{{queue}}}:jobs"))
 
     def record(self, job_id, queue="letters.send"):
-        with self.server.client() as redis:
+        with self.redis() as redis:
             return json.loads(redis.hget(f"jr:{{{queue}}}:jobs", job_id))
 
     def events(self, kind):

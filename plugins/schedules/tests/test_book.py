@@ -33,8 +33,8 @@ def test_schedule_is_made_changed_and_removed(house):
     for call in (house.book.get, house.book.remove, house.book.pause, house.book.resume, house.book.fire):
         with pytest.raises(UnknownScheduleError, match="there is no schedule 'daily'"):
             call("daily")
-    with house.server.client() as redis:
-        assert redis.keys("jr:{!schedules}:*") == []
+    with house.redis() as redis:
+        assert list(redis.scan_iter("jr:{!schedules}:*")) == []
 
 
 def test_putting_the_same_again_loses_no_slot(house):
@@ -94,7 +94,7 @@ def test_wrong_names_are_refused(house, name):
     """They become part of job ids."""
     with pytest.raises(ScheduleError, match="is no name"):
         house.book.put(name, OFTEN)
-    with pytest.raises(ScheduleError, match="is no name"):
+    with pytest.raises(UnknownScheduleError):
         house.book.get(name)
 
 
@@ -133,7 +133,7 @@ def test_secret_payload_is_sealed_at_rest_and_masked(tmp_path, store_server):
     house.book.put(
         "often", msgspec.structs.replace(OFTEN, payload={"toWhom": "Ada", "token": "hunter2-hunter2"})
     )
-    with store_server.client() as redis:
+    with house.redis() as redis:
         stored = redis.hget("jr:{!schedules}:rows", "often")
     assert b"hunter2" not in stored
     assert b"toWhom" not in stored
@@ -155,7 +155,7 @@ def test_secret_payload_is_sealed_at_rest_and_masked(tmp_path, store_server):
 def test_what_cannot_be_read_is_shown_and_can_be_removed(house):
     """Somebody wrote into the store by hand."""
     house.book.put("good", OFTEN)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         redis.hset("jr:{!schedules}:rows", mapping={"bad": "[", "worse": b"\xff", "odd": '{"queue": 5}'})
     assert {one.name: bool(one.error) for one in house.book.all()} == {
         "bad": True, "good": False, "odd": True, "worse": True,

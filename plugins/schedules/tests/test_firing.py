@@ -46,9 +46,9 @@ def test_many_missed_slots_are_made_up_for_in_parts():
     assert seen == [T0 + k * HOUR for k in range(1000)]
 
 
-def test_schedule_that_is_over_fires_no_more():
-    """Its last slot has been."""
-    assert firing.due(row(), Standing(slot=None), T0) == ([], None)
+def test_schedule_whose_next_slot_is_not_known_goes_on_with_the_first_from_now():
+    """Rather than with none."""
+    assert firing.due(row(), Standing(slot=None), T0) == ([], T0 + HOUR)
 
 
 def test_job_is_named_after_schedule_and_slot():
@@ -56,8 +56,9 @@ def test_job_is_named_after_schedule_and_slot():
     options = firing.options("nightly", row(tenant="acme", priority=3), T0)
     assert options.job_id == "nightly.20270115T080000Z"
     assert options.headers == {"schedule": "nightly", "schedule-slot": "2027-01-15T08:00:00Z"}
-    assert (options.tenant, options.priority, options.unique, options.at) == ("acme", 3, None, None)
-    assert firing.options("nightly", row(overlap="skip"), T0).unique == "schedule nightly"
+    assert (options.tenant, options.priority, options.at) == ("acme", 3, None)
+    by_hand = firing.options("nightly", row(), None)
+    assert (by_hand.job_id, by_hand.headers) == (None, {"schedule": "nightly"})
 
 
 def test_jitter_is_the_same_for_everybody_and_spread():

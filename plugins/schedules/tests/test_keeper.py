@@ -1,5 +1,7 @@
 """Keepers: each slot fires once, whoever of them fires it and whatever goes wrong meanwhile."""
 
+import subprocess
+import sys
 import time
 
 import msgspec
@@ -81,12 +83,25 @@ def test_earlier_job_that_has_not_ended_skips_the_slot(house):
     assert len(house.events("ScheduleSkipped")) >= 2
     kept = house.book.get("often")
     assert (kept.last_job, kept.skipped) == (first, True)
-    with house.server.client() as redis:
-        redis.delete(*redis.keys("jr:{letters.send}:*"))
+    house.empty("letters.send")
     slot = house.back("often", HOUR)
     house.keeper.step()
     assert house.jobs() == [f"often.{stamp(slot)}"]
     assert not house.book.get("often").skipped
+
+
+@pytest.mark.parametrize("overlap", ["skip", "allow"])
+def test_queue_with_one_job_at_a_time_for_a_key_has_no_second_one_through_a_schedule(house, overlap):
+    """Whoever declared the queue counts on it."""
+    there = house.client.enqueue("letters.once", {"toWhom": "Ada"}).id
+    house.book.put("once", msgspec.structs.replace(OFTEN, queue="letters.once", overlap=overlap))
+    house.back("once", HOUR)
+
+    house.keeper.step()
+
+    assert house.jobs("letters.once") == [there]
+    assert house.book.get("once").skipped
+    assert house.book.fire("once") == (there, False)
 
 
 def test_three_keepers_fire_each_slot_once(house):
@@ -121,8 +136,7 @@ def test_one_that_cannot_be_fired_holds_up_no_other(house):
     (failed,) = house.events("ScheduleFailed")
     assert (failed.schedule, failed.failures, failed.error_type) == ("bad", 1, "QueueFullError")
     assert "full" in house.book.get("bad").error
-    with house.server.client() as redis:
-        redis.delete(*redis.keys("jr:{letters.few}:*"))
+    house.empty("letters.few")
     found = house.found("bad")
     house.write(found, found.row, found.standing, 1)
     house.keeper.step()
@@ -135,7 +149,7 @@ def test_more_broken_ones_than_a_look_brings_hold_up_nobody(house, monkeypatch):
     monkeypatch.setattr(keeper_module, "AT_ONCE", 5)
     house.book.put("good", OFTEN)
     slot = house.back("good", HOUR)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         for k in range(12):
             redis.hset("jr:{!schedules}:rows", f"bad{k}", "[")
             redis.zadd("jr:{!schedules}:due", {f"bad{k}": 1})
@@ -144,8 +158,83 @@ def test_more_broken_ones_than_a_look_brings_hold_up_nobody(house, monkeypatch):
         house.keeper.step()
     assert house.jobs() == [f"good.{stamp(slot)}"]
     assert len(house.events("ScheduleFailed")) == 12
-    with house.server.client() as redis:
+    with house.redis() as redis:
         assert redis.zscore("jr:{!schedules}:due", "nobody") is None
+
+
+RECORDS = ["[]", "5", "null", '[5,"",0,{"toWhom":"Bo"},{"h":5}]', "[" * 900 + "]" * 900]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=range(len(RECORDS)))
+def test_row_whose_payload_cannot_be_read_holds_up_no_other(house, record):
+    """It is one schedule's trouble, though it is the store's word for trouble."""
+    house.book.put("good", OFTEN)
+    house.back("good", HOUR)
+    with house.redis() as redis:
+        redis.hset(
+            "jr:{!schedules}:rows", "bad", f'{{"queue":"letters.send","record":{record},"every":"1h"}}'
+        )
+        redis.hset("jr:{!schedules}:standing", "bad", '{"slot":1000}')
+        redis.zadd("jr:{!schedules}:due", {"bad": 1})
+
+    house.keeper.step()
+
+    assert [one.schedule for one in house.events("ScheduleFired")] == ["good"]
+    assert [one.schedule for one in house.events("ScheduleFailed")] == ["bad"]
+    assert house.standing("bad").slot >= 1000
+
+
+def test_queue_whose_keys_are_broken_holds_up_no_other(house):
+    """Its schedules wait, and say why."""
+    house.book.put("bad", msgspec.structs.replace(OFTEN, queue="letters.few"))
+    house.back("bad", 2 * HOUR)
+    house.book.put("good", OFTEN)
+    house.back("good", HOUR)
+    with house.redis() as redis:
+        redis.set("jr:{letters.few}:jobs", "no hash")
+
+    house.keeper.step()
+
+    assert [one.schedule for one in house.events("ScheduleFired")] == ["good"]
+    assert house.book.get("bad").error
+
+
+def test_score_that_is_no_time_stops_nobody(house):
+    """Somebody wrote it by hand."""
+    house.book.put("good", OFTEN)
+    house.back("good", HOUR)
+    with house.redis() as redis:
+        redis.zadd("jr:{!schedules}:due", {"never": "inf"})
+
+    house.keeper.step()
+
+    assert len(house.jobs()) == 1
+
+
+@pytest.mark.parametrize("standing", [b"[", b"{}", b'{"slot":-1}', b"\xff"])
+def test_schedule_whose_standing_is_lost_goes_on_with_its_next_slot(house, standing):
+    """It would stand still for good, and nobody would be told."""
+    house.book.put("often", OFTEN)
+    house.back("often", HOUR)
+    with house.redis() as redis:
+        redis.hset("jr:{!schedules}:standing", "often", standing)
+
+    house.keeper.step()
+
+    assert house.jobs() == []
+    assert 0 < house.book.get("often").next_at - house.book.now_ms() <= HOUR
+
+
+def test_slots_before_one_that_cannot_be_fired_are_not_fired_again(house):
+    """A queue that takes a few at a time is asked for each of them once."""
+    house.book.put("few", msgspec.structs.replace(OFTEN, queue="letters.few", missed="all"))
+    slot = house.back("few", 3 * HOUR)
+
+    house.keeper.step()
+
+    assert house.jobs("letters.few") == [f"few.{stamp(slot)}"]
+    assert house.standing("few").slot == slot + HOUR
+    assert "full" in house.book.get("few").error
 
 
 def test_removed_while_it_fires_does_not_come_back(house):
@@ -178,8 +267,9 @@ def test_frozen_keeper_reads_again_what_it_had_read(house, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", [DropReply(), DropRequest(), Reset()])
-def test_lost_answers_fire_nothing_twice(house, tmp_path, start_proxy, fault):
+def test_lost_answers_fire_nothing_twice(tmp_path, start_server, start_proxy, fault):
     """Every seventh script's answer is lost: the keepers go on, each slot has one job, and none is left out."""
+    house = House(tmp_path, start_server("valkey"))
     proxy = start_proxy(house.server.url)
     far = House(tmp_path, house.server, REDIS_URL=proxy.url)
     slots = {}
@@ -196,6 +286,29 @@ def test_lost_answers_fire_nothing_twice(house, tmp_path, start_proxy, fault):
     ]
     assert house.jobs() == sorted(wanted)
     far.close()
+    house.close()
+
+
+RAIN = """
+import random, signal
+from jobrunner_schedules.keeper import Keeper
+
+class Client:
+    class store:
+        prefix = "jr"
+
+for _ in range(1000):
+    keeper = Keeper(Client, print)
+    keeper.step = lambda: 0.0
+    signal.signal(signal.SIGALRM, lambda *_: keeper.stop())
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 3e-4))
+    keeper.run()
+"""
+
+
+def test_signal_ends_a_keeper_wherever_it_comes():
+    """Also within what it waits by: a lock that the handler waits for too is never freed."""
+    subprocess.run([sys.executable, "-c", RAIN], check=True, timeout=20)
 
 
 def test_store_that_goes_away_is_told_once(tmp_path, start_server):
@@ -217,6 +330,51 @@ def test_somebody_who_looks_is_known(house):
     assert house.book.kept_at() is None
     house.keeper.step()
     assert abs(house.book.kept_at() - house.book.now_ms()) < 5000
+    with house.redis() as redis:
+        redis.set("jr:{!schedules}:kept", house.book.now_ms() - 61_000)
+    assert house.book.kept_at() is None
+
+
+def test_clock_that_is_set_back_stops_no_schedule(house):
+    """It would stand still for as long as the clock was ahead, with nothing to tell of it."""
+    ahead = house.book.now_ms() + 24 * HOUR
+    for name in ("often", "paused", "failing"):
+        house.book.put(name, OFTEN)
+        found = house.found(name)
+        row, slot = rows.read(found)[0], OFTEN.plan.after(ahead)
+        is_failing = name == "failing"
+        standing = rows.Standing(
+            slot=slot - 30 * HOUR if is_failing else slot, paused=name == "paused", failures=int(is_failing)
+        )
+        house.write(found, row, standing, None if name == "paused" else ahead + 1000)
+    with house.redis() as redis:
+        redis.set("jr:{!schedules}:kept", ahead)
+        redis.hset("jr:{!schedules}:rows", "broken", "[")
+
+    for _ in range(3):
+        house.keeper.step()
+
+    now = house.book.now_ms()
+    assert [one.schedule for one in house.events("ScheduleFired")] == ["failing"]
+    assert now < house.standing("often").slot <= now + HOUR
+    assert house.book.get("paused").paused
+    assert abs(house.book.kept_at() - now) < 5000
+
+
+def test_slots_that_come_twice_since_the_clock_was_set_back_fire_once(house):
+    """Their jobs are there."""
+    house.book.put("often", OFTEN)
+    slot = house.back("often", HOUR)
+    house.keeper.step()
+    with house.redis() as redis:
+        redis.set("jr:{!schedules}:kept", house.book.now_ms() + 24 * HOUR)
+    house.keeper.step()
+    house.back("often", HOUR)
+
+    house.keeper.step()
+
+    assert house.jobs() == [f"often.{stamp(slot)}"]
+    assert [one.created for one in house.events("ScheduleFired")] == [True, False]
 
 
 def test_jitter_delays_the_job_and_not_the_schedule(house):
@@ -229,7 +387,7 @@ def test_jitter_delays_the_job_and_not_the_schedule(house):
     house.keeper.step()
     job_id = f"often.{stamp(slot)}"
     due = slot + firing.jitter_ms("often", rows.read(house.found("often"))[0], slot)
-    with house.server.client() as redis:
+    with house.redis() as redis:
         later = redis.zscore("jr:{letters.send}:later", job_id)
     assert later == (due if due > house.book.now_ms() else None) or abs(due - house.book.now_ms()) < 1000
 

@@ -14,6 +14,17 @@ from jobrunner_schedules.plan import Plan
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 ZONES = (BERLIN, NEW_YORK, LORD_HOWE)
+CHANGES = (
+    "2026-02-15",
+    "2026-03-08",
+    "2026-03-22",
+    "2026-03-29",
+    "2026-04-04",
+    "2026-10-03",
+    "2026-10-25",
+    "2026-11-01",
+)
+"""Days on which clocks change, in one zone of the tests or another."""
 MINUTE = 60_000
 DAY = 86_400_000
 
@@ -85,32 +96,29 @@ def test_star_goes_by_time_that_has_passed(zone, cron, minutes, month):
 def test_slots_are_the_same_from_wherever_one_begins(zone, cron):
     """Keepers begin at different moments, and must come to the same slots."""
     plan = Plan(cron, timezone=zone)
-    slots = list(plan.slots(at("2026-01-01T00:00Z"), at("2027-01-01T00:00Z")))
-    changes = [
-        at(f"{day}T00:00Z") + 20 * MINUTE * k
-        for day in (
-            "2026-02-15",
-            "2026-03-08",
-            "2026-03-22",
-            "2026-03-29",
-            "2026-04-04",
-            "2026-10-03",
-            "2026-10-25",
-            "2026-11-01",
-        )
-        for k in range(0, 90, 7)
-    ]
+    for day in CHANGES:
+        begin = at(f"{day}T00:00Z")
+        slots = list(plan.slots(begin - DAY, begin + 3 * DAY))
 
-    for moment in changes:
-        following = bisect.bisect_right(slots, moment)
-        assert plan.after(moment) == slots[following]
-        assert plan.last(slots[0], moment) == slots[following - 1]
+        for moment in range(begin, begin + 30 * 60 * MINUTE, 140 * MINUTE):
+            following = bisect.bisect_right(slots, moment)
+            assert plan.after(moment) == slots[following]
+            assert plan.last(slots[0], moment) == slots[following - 1]
+
+
+def test_slots_are_the_same_from_within_the_time_that_comes_twice():
+    """Whoever begins there has to look back, or sees half of it."""
+    plan, begin = Plan("* 2 * * *", timezone=LORD_HOWE), at("2026-04-04T14:00Z")
+    slots = list(plan.slots(begin, begin + 2 * DAY))
+    for moment in range(begin, begin + 180 * MINUTE, 5 * MINUTE):
+        assert plan.after(moment) == slots[bisect.bisect_right(slots, moment)]
 
 
 def test_last_slot_is_found_however_far_back_it_is():
     """A leap day's is four years back, and there may be none at all."""
     leap = Plan("0 0 29 2 *")
     assert leap.last(at("2024-01-01T00:00Z"), at("2027-12-31T00:00Z")) == at("2024-02-29T00:00Z")
+    assert leap.last(at("2020-01-01T00:00Z"), at("2027-12-31T00:00Z")) == at("2024-02-29T00:00Z")
     assert leap.last(at("2024-03-01T00:00Z"), at("2027-12-31T00:00Z")) is None
     assert leap.after(at("2026-01-01T00:00Z")) == at("2028-02-29T00:00Z")
     january = Plan("*/5 * 1 1 *")

@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import msgspec
 
-from jobrunner.drafting import Options
+from jobrunner.drafting import Draft, Options
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, PayloadError
 from jobrunner.record import Record, decode_record
 from jobrunner.showing import masked_payload
+from jobrunner.store.answers import readable
 from jobrunner.store.calls import Call, server_ms
 from jobrunner.sync_client import SyncClient
 from jobrunner_schedules import firing, rows
@@ -22,6 +23,9 @@ T = TypeVar("T")
 
 MAX_SCHEDULES = 100_000
 """Schedules that one store takes."""
+
+KEPT_MS = 60_000
+"""Milliseconds for which it is believed that somebody who looked keeps the schedules."""
 
 TRIES = 20
 """How often a change is tried again that others were faster than."""
@@ -134,17 +138,39 @@ class Schedules:
         """
         found = self._found(name)
         row, _ = self._there(found)
-        options = firing.options(name, row, None)
-        job = self._client.draft(row.queue, self.payload_of(name, row), options)
+        job = self.draft_of(name, row, None)
         known = self._client.send_batch([job])
         return known.get(job.job.id, job.job.id), job.job.id not in known
+
+    def realign(self) -> None:
+        """Let every schedule go on with its first slot from now, if it waits for a later one. A keeper does so by itself.
+
+        Once the store's clock is set back, a schedule would stand still until the clock is there again. Slots that have fired
+        before fire again by this, and find their jobs there.
+        """
+        now_ms = self.now_ms()
+        changes = []
+        for found in self._everything():
+            try:
+                row, standing = self._there(found)
+                following = row.timing.plan.after(now_ms)
+            except JobrunnerError:
+                continue  # removed since, or of the kind that fires nothing
+            if standing.slot is None or following is None or standing.slot > following:
+                standing = msgspec.structs.replace(standing, slot=following)
+            changes.append(written(self._keys, found, (row, standing)))
+        for start in range(0, len(changes), 200):
+            self._store.run_many(
+                changes[start : start + 200]
+            )  # what others have changed since was changed by the new time
+        self._store.run(rows.heard(self._keys, now_ms))
 
     def get(self, name: str) -> Kept:
         """One schedule; `UnknownScheduleError` where there is none."""
         return self._shown(self._found(name))
 
     def all(self) -> list[Kept]:
-        """All schedules, by name. What cannot be read is left out; `broken` has the names."""
+        """All schedules, by name. Of what cannot be read there are the name and the error."""
         return [shown for found in self._everything() if (shown := self._readable(found))]
 
     def names(self) -> list[str]:
@@ -159,7 +185,8 @@ class Schedules:
 
     def kept_at(self) -> int | None:
         """When somebody who keeps the schedules last looked, in ms since 1970; None where nobody did for a minute."""
-        return self._store.run(rows.kept(self._keys))
+        last = self._store.run(rows.kept(self._keys))
+        return last if last is not None and self.now_ms() - last < KEPT_MS else None
 
     def now_ms(self) -> int:
         """The store's time, in ms since 1970."""
@@ -183,6 +210,23 @@ class Schedules:
             tenant=schedule.tenant,
         )
 
+    def draft_of(self, name: str, row: Row, slot: int | None) -> Draft:
+        """A slot's job, ready to be sent; None for one that is fired by hand.
+
+        Where it may not overlap it has a unique key: the queue's own, if its payload has one, else its schedule's. The payload
+        is the same each time, so either is that of the job before; and a queue that has one job at a time for a key has no more
+        of them through a schedule.
+
+        Raises:
+            JobrunnerError: What is stored is no job of the queue, or the queue is not known.
+        """
+        payload, options = self.payload_of(name, row), firing.options(name, row, slot)
+        draft = self._client.draft(row.queue, payload, options)
+        if row.overlap == "allow" or draft.job.unique:
+            return draft
+        options = msgspec.structs.replace(options, unique=firing.unique(name))
+        return self._client.draft(row.queue, payload, options)
+
     def payload_of(self, name: str, row: Row) -> dict[str, object]:
         """The payload of a schedule's jobs, in clear.
 
@@ -197,7 +241,7 @@ class Schedules:
             raise PayloadError(row.queue, "", "what is stored is no payload") from None
 
     def _found(self, name: str) -> Found:
-        return self._store.run(rows.get(self._keys, check_name(name)))
+        return self._store.run(rows.get(self._keys, name))
 
     def _everything(self) -> Iterator[Found]:
         names = self.names()
@@ -213,7 +257,7 @@ class Schedules:
             return self._shown(found)
         except JobrunnerError as error:
             return Kept(
-                name=found.name,
+                name=readable(found.name),
                 queue="",
                 payload=None,
                 cron="",
@@ -242,7 +286,7 @@ class Schedules:
         except JobrunnerError as error:
             payload = f"*** ({error})"
         return Kept(
-            name=found.name,
+            name=readable(found.name),
             queue=row.queue,
             payload=payload,
             cron=row.cron,
@@ -268,7 +312,6 @@ class Schedules:
 
     def _change(self, name: str, how: Callable[[Found, int], tuple[Row, Standing] | None]) -> Found:
         """Change a schedule as `how` says; it is asked again where others were faster. Returns what was there before."""
-        check_name(name)
         for _ in range(TRIES):
             was = self._found(name)
             wanted = how(was, self.now_ms())

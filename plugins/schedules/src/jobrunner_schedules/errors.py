@@ -31,7 +31,7 @@ class UnknownScheduleError(JobrunnerError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"there is no schedule {name!r}; `jobrunner schedules list` shows those that there are"
+            f"there is no schedule {name!r:.80}; `jobrunner schedules list` shows those that there are"
         )
         self.name = name
 

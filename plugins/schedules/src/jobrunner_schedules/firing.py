@@ -6,6 +6,8 @@ import hashlib
 from datetime import UTC, datetime
 from itertools import islice
 
+import msgspec
+
 from jobrunner.drafting import Options
 from jobrunner_schedules.rows import Row, Standing
 
@@ -28,9 +30,11 @@ def due(row: Row, standing: Standing, now_ms: int) -> tuple[list[int], int | Non
         standing: How far it has come.
         now_ms: The store's time.
     """
-    if standing.slot is None or standing.slot > now_ms:
-        return [], standing.slot
     plan = row.timing.plan
+    if standing.slot is None:
+        return [], plan.after(now_ms)
+    if standing.slot > now_ms:
+        return [], standing.slot
     if row.missed == "all":
         slots = list(islice(plan.slots(standing.slot, now_ms), MAX_AT_ONCE))
         return slots, plan.after(slots[-1] if slots else now_ms)
@@ -44,19 +48,31 @@ def options(name: str, row: Row, slot: int | None) -> Options:
 
     Its id names schedule and slot, so any number of keepers that fire the slot make one job of it.
     """
-    moment = None if slot is None else datetime.fromtimestamp(slot / 1000, UTC)
-    headers = {NAME_HEADER: name}
-    if moment is not None:
-        headers[SLOT_HEADER] = f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-    late = jitter_ms(name, row, slot) if slot is not None else 0
-    return Options(
-        job_id=None if moment is None else f"{name}.{moment:%Y%m%dT%H%M%SZ}",
-        at=None if slot is None or not late else datetime.fromtimestamp((slot + late) / 1000, UTC),
-        headers=headers,
-        priority=row.priority,
-        tenant=row.tenant or None,
-        unique=f"schedule {name}" if row.overlap == "skip" else None,
+    usual = Options(headers={NAME_HEADER: name}, priority=row.priority, tenant=row.tenant or None)
+    if slot is None:
+        return usual
+    late = jitter_ms(name, row, slot)
+    return msgspec.structs.replace(
+        usual,
+        job_id=f"{name}.{moment(slot):%Y%m%dT%H%M%SZ}",
+        at=moment(slot + late) if late else None,
+        headers={NAME_HEADER: name, SLOT_HEADER: stamp(slot)},
     )
+
+
+def stamp(slot: int) -> str:
+    """A slot as jobs and the log name it, such as 2026-11-29T21:30:00Z."""
+    return f"{moment(slot):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def moment(ms: int) -> datetime:
+    """A time of the store."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def unique(name: str) -> str:
+    """The key that a schedule's jobs have where they may not overlap."""
+    return f"schedule {name}"
 
 
 def jitter_ms(name: str, row: Row, slot: int) -> int:

@@ -6,15 +6,17 @@ after that: a keeper that dies in between leaves the slot to the next one, which
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import queue
 import time
 from collections.abc import Callable
 
 import msgspec
 
 from jobrunner.backoff import reconnect_delay
-from jobrunner.errors import ConflictError, JobrunnerError, StoreError
+from jobrunner.errors import ConflictError, JobrunnerError
 from jobrunner.events import Event
+from jobrunner.store.answers import readable
 from jobrunner.sync_client import SyncClient
 from jobrunner_schedules import firing, rows
 from jobrunner_schedules.book import Schedules, written
@@ -55,12 +57,14 @@ class Keeper:
         self._keys = ScheduleKeys(client.store.prefix)
         self._schedules = Schedules(client)
         self._tell = tell
-        self._stop = threading.Event()
+        self._stopping = False
+        # An Event would do, but for signals: its lock may be held by the very code that a handler interrupts.
+        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Keep them. What the store refuses is tried again; nothing but `stop` ends it."""
         failures, lost_at = 0, 0.0
-        while not self._stop.is_set():
+        while not self._stopping:
             try:
                 pause = self.step()
             except Exception as error:  # noqa: BLE001 - whatever it is, the schedules are kept on
@@ -70,16 +74,17 @@ class Keeper:
                         KeeperLost(timestamp=now(), error_type=type(error).__name__, error=str(error)[:500])
                     )
                 failures += 1
-                self._stop.wait(reconnect_delay(failures))
+                self._rest(reconnect_delay(failures))
                 continue
             if failures:
                 self._tell(KeeperBack(timestamp=now(), outage_s=round(time.monotonic() - lost_at, 3)))
                 failures = 0
-            self._stop.wait(pause)
+            self._rest(pause)
 
     def stop(self) -> None:
         """End after what is under way. May be called from any thread, and from a signal's handler."""
-        self._stop.set()
+        self._stopping = True
+        self._bell.put(None)
 
     def step(self) -> float:
         """Look once, and fire what is due; the seconds until the next look.
@@ -89,8 +94,11 @@ class Keeper:
         """
         begun = time.monotonic()
         due = self._store.run(rows.look(self._keys, AT_ONCE))
+        if due.is_set_back:
+            self._schedules.realign()
+            return 0.0
         for found in due.found:
-            if self._stop.is_set() or time.monotonic() - begun > STALE_S:
+            if self._stopping or time.monotonic() - begun > STALE_S:
                 return 0.0
             self._keep(found, due.now_ms)
         if due.found:
@@ -100,21 +108,24 @@ class Keeper:
         passed = time.monotonic() - begun
         return min(LOOK_S, max(0.0, (due.next_ms - due.now_ms) / 1000 - passed))
 
+    def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._bell.get(timeout=seconds)
+
     def _keep(self, found: Found, now_ms: int) -> None:
-        row: Row | None = None
-        standing = Standing()
+        queue_name = ""
+        standing = rows.read_standing(found)
         try:
-            row, standing = rows.read(found)
+            row = rows.read_row(found)
+            queue_name = row.queue
             slots, following = firing.due(row, standing, now_ms)
             for slot in slots:
+                # What was fired before a slot that cannot be is not fired again with it.
+                standing = msgspec.structs.replace(standing, slot=slot)
                 standing = self._fired(found.name, row, standing, slot, now_ms)
-        except StoreError as error:
-            if row is not None:
-                raise  # the store's own trouble is everybody's
-            self._failed(found, None, standing, now_ms, error)
-            return
         except Exception as error:  # noqa: BLE001 - one schedule that is wrong never holds up the others
-            self._failed(found, row, standing, now_ms, error)
+            # Nor does a queue whose part of the store is; where all of it is away, this cannot be written either.
+            self._failed(found, queue_name, standing, now_ms, error)
             return
         standing = msgspec.structs.replace(standing, slot=following, error="", failures=0)
         # Where others were faster it is what they made of it; what they fired is what was fired here.
@@ -122,14 +133,13 @@ class Keeper:
 
     def _fired(self, name: str, row: Row, standing: Standing, slot: int, now_ms: int) -> Standing:
         """Fire one slot; how far the schedule has come then."""
-        options = firing.options(name, row, slot)
-        job = self._client.draft(row.queue, self._schedules.payload_of(name, row), options)
+        job = self._schedules.draft_of(name, row, slot)
         try:
             known = self._client.send_batch([job])
         except ConflictError:  # another keeper fired it with the payload as it was before it was changed
             known = {job.job.id: job.job.id}
         job_id = known.get(job.job.id, job.job.id)
-        stamp = options.headers[firing.SLOT_HEADER] if options.headers else ""
+        stamp = firing.stamp(slot)
         skipped = job_id != job.job.id
         if skipped:
             self._tell(
@@ -150,7 +160,7 @@ class Keeper:
         return msgspec.structs.replace(standing, fired=slot, job=job_id, skipped=skipped)
 
     def _failed(
-        self, found: Found, row: Row | None, standing: Standing, now_ms: int, error: Exception
+        self, found: Found, queue_name: str, standing: Standing, now_ms: int, error: Exception
     ) -> None:
         """Leave a slot for later, and say why."""
         first, most = RETRY_MS
@@ -161,14 +171,13 @@ class Keeper:
             else f"{type(error).__name__}: {error}"[:500]
         )
         after = msgspec.structs.replace(standing, error=text, failures=standing.failures + 1)
-        stored = found.row if row is None else msgspec.json.encode(row)
-        call = rows.change(self._keys, found, stored, msgspec.json.encode(after), now_ms + delay)
+        call = rows.change(self._keys, found, found.row, msgspec.json.encode(after), now_ms + delay)
         if self._store.run(call):  # else another keeper has told it
             self._tell(
                 ScheduleFailed(
                     timestamp=now(),
-                    schedule=found.name,
-                    queue=row.queue if row else "",
+                    schedule=readable(found.name),
+                    queue=queue_name,
                     error_type=type(error).__name__,
                     error=text,
                     failures=after.failures,

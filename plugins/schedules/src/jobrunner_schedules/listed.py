@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 from jobrunner_schedules.errors import ScheduleError
@@ -13,11 +12,14 @@ MAX_BYTES = 16 * 1024 * 1024
 """Bytes of the largest file that is read."""
 
 
-def read_file(path: Path) -> dict[str, Schedule]:
+def read_file(path: Path) -> tuple[dict[str, Schedule], list[ScheduleError]]:
     """Read a file, `/dev/stdin` too; every schedule of it is looked at.
 
+    Returns:
+        Its schedules by name, and what is wrong with those that are not among them.
+
     Raises:
-        ScheduleError: It cannot be read, or a schedule is wrong: the text names all that are.
+        ScheduleError: It cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -31,22 +33,14 @@ def read_file(path: Path) -> dict[str, Schedule]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ScheduleError("", "", f"{path}: it is no TOML: {error}") from None
     read: dict[str, Schedule] = {}
-    problems: list[str] = []
-    for name, schedule in _each(tables):
-        if isinstance(schedule, ScheduleError):
-            problems.append(str(schedule))
-        else:
-            read[name] = schedule
-    if problems:
-        raise ScheduleError("", "", f"{path}: nothing was changed:\n  " + "\n  ".join(problems))
-    return read
-
-
-def _each(tables: dict[str, object]) -> Iterator[tuple[str, Schedule | ScheduleError]]:
+    problems: list[ScheduleError] = []
     for name, fields in tables.items():
         try:
             if not isinstance(fields, dict):
-                raise ScheduleError(name, "", f"it is no table; write [{name}] and its fields below")
-            yield name, schedule_of(name, fields)
+                raise ScheduleError(
+                    name, "", "it is no table: write its name in brackets, and its fields below"
+                )
+            read[name] = schedule_of(name, fields)
         except ScheduleError as error:
-            yield name, error
+            problems.append(error)
+    return read, problems

@@ -38,8 +38,13 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 _EVERY = re.compile(r"([1-9][0-9]{0,8})([smhdw])", re.ASCII)
 
-_BACK_S = (3600, 86_400, 32 * 86_400, 366 * 86_400)
-"""How far back the last slot is looked for, in steps, so that a year of missed minutes is not gone through."""
+_BACK_S = (3600, 86_400, 32 * 86_400, 366 * 86_400, 1 << 53)
+"""How far back the last slot is looked for, in steps, so that a year of missed minutes is not gone through. What has none
+in a year is a leap day's, and has few in all."""
+
+
+LAST_MS = 253_370_764_800_000
+"""No slot is later: 9999-01-01, where calendars end."""
 
 
 class Plan:
@@ -60,7 +65,7 @@ class Plan:
 
     def __init__(self, cron: str = "", every: str = "", timezone: str = "UTC") -> None:
         if bool(cron) == bool(every):
-            raise ScheduleError("", "cron", "a schedule has either cron or every")
+            raise ScheduleError("", "", "give either cron or every")
         self._zone = zone(timezone)
         self._every_ms = 1000 * seconds(every) if every else 0
         self._cron = expression(cron) if cron else ""
@@ -68,7 +73,7 @@ class Plan:
             raise ScheduleError("", "cron", f"{cron!r} is never: no month has such a day")
 
     def after(self, moment_ms: int) -> int | None:
-        """The first slot after a moment; None where there is none in fifty years."""
+        """The first slot after a moment, which is from 1970 on; None where there is none in fifty years."""
         return next(self._from(moment_ms), None)
 
     def last(self, since_ms: int, until_ms: int) -> int | None:
@@ -76,16 +81,14 @@ class Plan:
         if self._every_ms:
             slot = until_ms // self._every_ms * self._every_ms
             return slot if slot >= since_ms else None
+        last = None
         for back in _BACK_S:
             start = max(since_ms, until_ms - 1000 * back)
-            found = self.slots(start, until_ms)
-            last = None
-            for last in found:  # noqa: B007 - the last one is wanted
+            for last in self.slots(start, until_ms):  # noqa: B007 - the last one is wanted
                 pass
             if last is not None or start == since_ms:
-                return last
-        first = self.after(since_ms - 1)
-        return first if first is not None and first <= until_ms else None
+                break
+        return last
 
     def slots(self, since_ms: int, until_ms: int) -> Iterator[int]:
         """The slots from `since_ms` to `until_ms`, both included, in order."""
@@ -94,11 +97,13 @@ class Plan:
     def _from(self, moment_ms: int) -> Iterator[int]:
         if self._every_ms:
             slot = moment_ms // self._every_ms * self._every_ms
-            while True:
-                slot += self._every_ms
+            while (slot := slot + self._every_ms) <= LAST_MS:
                 yield slot
+            return
+        if moment_ms > LAST_MS:
+            return
         last = moment_ms
-        # A day before, so that what the clocks do around the moment is seen whole, wherever one begins.
+        # Before the moment, so that what the clocks do around it is seen whole, wherever one begins.
         begin = datetime.fromtimestamp(moment_ms / 1000 - _RUN_UP_S, UTC).astimezone(self._zone)
         for found in CronSim(self._cron, begin):
             slot = int(found.timestamp()) * 1000
@@ -108,6 +113,8 @@ class Plan:
 
 
 _RUN_UP_S = 3 * 3600
+"""How long before: no zone changes its clocks by more than two hours, but where one moved over the date line."""
+
 _SOME_TIME_MS = 1_767_225_600_000  # 2026-01-01: to see whether a plan has any slot at all
 
 

@@ -19,7 +19,10 @@ from jobrunner.store.answers import parts, text, whole
 from jobrunner.store.calls import Call, plain
 from jobrunner_schedules.schedule import Schedule
 
-Ms = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+LAST_MS = 1 << 53
+"""The last ms since 1970 that a score of the store holds to the digit."""
+
+Ms = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,7 +60,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a schedule has come."""
 
     slot: Ms | None = None
-    """The next slot, in ms since 1970; None where there is none any more."""
+    """The next slot, in ms since 1970; None where it is not known: then it is the first one from now."""
     paused: bool = False
     fired: Ms | None = None
     """The last slot that fired."""
@@ -93,6 +96,8 @@ class Due(msgspec.Struct, frozen=True):
     """Those that are due."""
     next_ms: int | None
     """When the next one is, after these."""
+    is_set_back: bool
+    """Whether the store's clock has been set back since a keeper last looked."""
 
 
 class ScheduleKeys:
@@ -107,7 +112,7 @@ class ScheduleKeys:
         self.due = base + "due"
         """zset: name -> when somebody should look at it, ms."""
         self.kept = base + "kept"
-        """string: when a keeper last looked, ms; expires."""
+        """string: when a keeper last looked, ms."""
 
 
 def look(keys: ScheduleKeys, limit: int) -> Call[Due]:
@@ -146,8 +151,13 @@ def number(keys: ScheduleKeys) -> Call[int]:
     return plain(("HLEN", keys.rows), whole)
 
 
+def heard(keys: ScheduleKeys, now_ms: int) -> Call[None]:
+    """Write when a keeper looked, whatever stands there."""
+    return plain(("SET", keys.kept, now_ms), lambda _: None)
+
+
 def kept(keys: ScheduleKeys) -> Call[int | None]:
-    """When a keeper last looked, in ms since 1970; None where none did for a minute."""
+    """When a keeper last looked, in ms since 1970; None where none ever did."""
     return plain(("GET", keys.kept), lambda reply: None if reply is None else whole(reply))
 
 
@@ -157,8 +167,21 @@ def read(found: Found) -> tuple[Row, Standing]:
     Raises:
         StoreCorruptError: What is stored is none.
     """
+    return read_row(found), read_standing(found)
+
+
+def read_standing(found: Found) -> Standing:
+    """How far a schedule has come; what cannot be read says as little as what is not there."""
     try:
-        return _row.decode(found.row), _standing.decode(found.standing or b"{}")
+        return _standing.decode(found.standing or b"{}")
+    except UNREADABLE:
+        return Standing()
+
+
+def read_row(found: Found) -> Row:
+    """What a schedule is; raises as `read`."""
+    try:
+        return _row.decode(found.row)
     except UNREADABLE:
         raise StoreCorruptError(
             f"schedule {found.name!a:.80}: what is stored of it cannot be read; was it written by something else?"
@@ -183,12 +206,13 @@ def _read_found(name: str, reply: object) -> Found:
 
 
 def _read_due(reply: object) -> Due:
-    now_ms, following, *texts = parts(reply)
+    now_ms, following, set_back, *texts = parts(reply)
     found = [
         Found(text(name), _bytes(row), _bytes(standing))
         for name, row, standing in zip(texts[::3], texts[1::3], texts[2::3], strict=True)
     ]
-    return Due(whole(now_ms), found, int(float(text(following))) if following else None)
+    next_ms = int(min(float(text(following)), LAST_MS)) if following else None
+    return Due(whole(now_ms), found, next_ms, bool(whole(set_back)))
 
 
 def _read_page(reply: object) -> tuple[str, list[str]]:

@@ -50,13 +50,6 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """
         return Plan(self.cron, self.every, self.timezone)
 
-    @property
-    def when(self) -> str:
-        """When it fires, for people."""
-        if self.every:
-            return f"every {self.every}"
-        return self.cron if self.timezone == "UTC" else f"{self.cron} {self.timezone}"
-
 
 def check_name(name: str) -> str:
     """Return `name` if it can name a schedule, as a queue's name.
@@ -99,6 +92,8 @@ def checked(name: str, schedule: Schedule) -> Schedule:
         _ = schedule.plan
     except ScheduleError as error:
         raise ScheduleError(name, error.field, error.problem) from None
+    if schedule.every and schedule.timezone != "UTC":
+        raise ScheduleError(name, "timezone", "it is for cron; an interval counts from 1970 in UTC")
     if not 0 <= schedule.jitter <= MAX_JITTER_S:
         raise ScheduleError(name, "jitter", f"it is 0 to {MAX_JITTER_S:,} seconds")
     for field, known in (("missed", ("last", "all", "none")), ("overlap", ("allow", "skip"))):

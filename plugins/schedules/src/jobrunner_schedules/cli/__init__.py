@@ -18,7 +18,7 @@ COMMANDS: tuple[click.Command, ...] = (
     changing.fire,
     keeping.run,
 )
-"""In the order of the help."""
+"""The commands, by what one does first."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from jobrunner.cli.output import when
+from jobrunner.cli.output import printable
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.wording import counted
-from jobrunner_schedules.cli.opening import opened, plugin_option, warn_of_nobody
+from jobrunner_schedules.cli.opening import in_zone, opened, plugin_option, warn_of_nobody
 
 
 @click.command(
@@ -65,9 +65,9 @@ def set_(
     plugin_names: tuple[str, ...],
     **fields: object,
 ) -> None:
-    """Make the schedule NAME, or change it: jobs of QUEUE, with JSON as their payload.
+    """Make or change the schedule NAME.
 
-    A schedule that is there is replaced; it stays paused if it was, and if its times are the same, no slot is lost.
+    Its jobs go to QUEUE, with JSON as their payload. A schedule that is there is replaced; it stays paused if it was, and if its times are the same, no slot is lost.
     """
     from jobrunner_schedules.schedule import schedule_of
 
@@ -79,10 +79,8 @@ def set_(
     with opened(scene, plugin_names) as (book, _):
         is_new = book.put(name, schedule)
         kept = book.get(name)
-        paused = "; it is paused" if kept.paused else ""
-        click.echo(
-            f"{name}: {'made' if is_new else 'changed'}, next at {when(kept.next_at) or 'no time'}{paused}"
-        )
+        following = "it is paused" if kept.paused else f"next at {in_zone(kept.next_at, kept.timezone)}"
+        click.echo(f"{name}: {'made' if is_new else 'changed'}; {following}")
         warn_of_nobody(book, [kept])
 
 
@@ -99,26 +97,26 @@ def set_(
 @plugin_option
 @pass_scene
 def apply(scene: Scene, *, file: Path, prune: bool, dry_run: bool, plugin_names: tuple[str, ...]) -> int:
-    """Make or change every schedule of FILE, a TOML file with a table a schedule.
+    """Make or change every schedule of FILE.
 
-    All are checked first, and nothing is changed where one is wrong. Applying the same file again changes nothing.
+    It is TOML, with a table a schedule. All are checked first, and nothing is changed where one is wrong. Applying the same file again changes nothing.
     """
     from jobrunner.errors import JobrunnerError
     from jobrunner_schedules.listed import read_file
 
-    wanted = read_file(file)
+    wanted, wrong = read_file(file)
     with opened(scene, plugin_names) as (book, _):
-        problems = []
+        problems = [f"  {printable(str(error))}" for error in wrong]
         for name, schedule in wanted.items():
             try:
                 book.row_of(name, schedule)
             except JobrunnerError as error:
-                problems.append(f"  schedule {name}: {error}")
+                problems.append(f"  schedule {name}: {printable(str(error))}")
         if problems:
-            click.echo("\n".join(["error: nothing was changed:", *problems]), err=True)
+            click.echo("\n".join([f"error: {file}: nothing was changed:", *problems]), err=True)
             return 2
-        there = frozenset(book.names())
-        leaving = sorted(there.difference(wanted)) if prune else []
+        there = book.names()
+        leaving = [name for name in there if name not in wanted] if prune else []
         for name, schedule in wanted.items():
             if not dry_run:
                 book.put(name, schedule)
@@ -126,7 +124,7 @@ def apply(scene: Scene, *, file: Path, prune: bool, dry_run: bool, plugin_names:
         for name in leaving:
             if not dry_run:
                 book.remove(name)
-            click.echo(f"{name}: removed")
+            click.echo(f"{printable(name)}: removed")
         done = f"{counted(len(wanted), 'schedule')} set, {len(leaving):,} removed"
         click.echo(f"nothing was changed; it would be {done}" if dry_run else done, err=True)
         if not dry_run:
@@ -153,7 +151,8 @@ def resume(scene: Scene, *, names: tuple[str, ...]) -> None:
     with opened(scene) as (book, _):
         for name in names:
             book.resume(name)
-            click.echo(f"{name}: next at {when(book.get(name).next_at) or 'no time'}")
+            kept = book.get(name)
+            click.echo(f"{name}: next at {in_zone(kept.next_at, kept.timezone)}")
 
 
 @click.command(epilog="Example:  jobrunner schedules remove nightly")
@@ -164,7 +163,7 @@ def remove(scene: Scene, *, names: tuple[str, ...]) -> None:
     with opened(scene) as (book, _):
         for name in names:
             book.remove(name)
-            click.echo(f"{name}: removed")
+            click.echo(f"{printable(name)}: removed")
 
 
 @click.command(epilog="Example:  jobrunner schedules fire nightly")
@@ -172,7 +171,10 @@ def remove(scene: Scene, *, names: tuple[str, ...]) -> None:
 @plugin_option
 @pass_scene
 def fire(scene: Scene, *, name: str, plugin_names: tuple[str, ...]) -> int:
-    """Enqueue the schedule's job now, apart from its slots; a paused one too."""
+    """Enqueue a schedule's job now, apart from its slots.
+
+    A paused one's too. The job has no slot, so the header `schedule-slot` is missing.
+    """
     with opened(scene, plugin_names) as (book, _):
         job_id, is_new = book.fire(name)
         if not is_new:

@@ -13,7 +13,7 @@ import click
 from jobrunner.cli.output import json_option, print_facts, print_json, print_table, when
 from jobrunner.cli.scene import Scene, pass_scene
 from jobrunner.wording import span
-from jobrunner_schedules.cli.opening import opened, plugin_option, warn_of_nobody
+from jobrunner_schedules.cli.opening import in_zone, opened, plugin_option, warn_of_nobody
 
 if TYPE_CHECKING:  # help must not wait for them
     from jobrunner_schedules.book import Kept
@@ -82,13 +82,12 @@ def show(scene: Scene, *, name: str, number: int, plugin_names: tuple[str, ...],
                 *([("jitter", f"{one.jitter} s")] if one.jitter else []),
                 *([("priority", one.priority)] if one.priority is not None else []),
                 *([("tenant", one.tenant)] if one.tenant else []),
-                *([("last", f"{when(one.last_at)}, {_last(one)}")] if one.last_at else []),
+                *([("last", f"{in_zone(one.last_at, one.timezone)}, {_last(one)}")] if one.last_at else []),
                 *([("paused", "yes: `jobrunner schedules resume` goes on")] if one.paused else []),
                 *([("error", one.error)] if one.error else []),
+                *[("" if at else "next", in_zone(slot, one.timezone)) for at, slot in enumerate(slots)],
             ]
         )
-        for at, slot in enumerate(slots):
-            click.echo(f"  {'next' if not at else '    '}  {_in_zone(slot, one.timezone)}")
         warn_of_nobody(book, [one])
 
 
@@ -103,10 +102,13 @@ def show(scene: Scene, *, name: str, number: int, plugin_names: tuple[str, ...],
 )
 @json_option()
 def preview(*, times: str, timezone: str, number: int, start: str | None, as_json: bool) -> None:
-    """Show when TIMES, a cron expression or an interval such as 15m, would fire. No store is needed."""
+    """Show when TIMES would fire.
+
+    It is a cron expression, or an interval such as 15m. No store is needed.
+    """
     import time
 
-    from jobrunner_schedules.plan import Plan, zone
+    from jobrunner_schedules.plan import LAST_MS, Plan, zone
 
     is_interval = len(times.split()) == 1 and not times.startswith("@")
     plan = Plan("" if is_interval else times, times if is_interval else "", timezone)
@@ -114,15 +116,18 @@ def preview(*, times: str, timezone: str, number: int, start: str | None, as_jso
     if start is not None:
         try:
             given = datetime.fromisoformat(start)
-        except ValueError:
+            given = given if given.tzinfo else given.replace(tzinfo=zone(timezone))
+            moment = int(given.timestamp() * 1000)
+        except (ValueError, OverflowError):
             raise click.UsageError(f"--after: {start!r} is no time; such as 2027-03-27T12:00") from None
-        moment = int((given if given.tzinfo else given.replace(tzinfo=zone(timezone))).timestamp() * 1000)
+        if not 0 <= moment < LAST_MS:
+            raise click.UsageError(f"--after: {start!r} is not between 1970 and 9998")
     slots = list(islice(_after(plan, moment), number))
     if as_json:
         print_json(slots)
         return
     for slot in slots:
-        click.echo(_in_zone(slot, timezone))
+        click.echo(in_zone(slot, timezone))
 
 
 def _times(one: Kept) -> str:
@@ -156,9 +161,3 @@ def _upcoming(plan: Plan, one: Kept, number: int) -> list[int]:
 def _after(plan: Plan, moment: int) -> Iterator[int]:
     """The slots after a moment, without an end."""
     return plan.slots(moment + 1, 1 << 53)
-
-
-def _in_zone(slot: int, timezone: str) -> str:
-    from jobrunner_schedules.plan import zone
-
-    return datetime.fromtimestamp(slot / 1000, zone(timezone)).strftime("%a %Y-%m-%d %H:%M:%S %Z")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobrunner.cli.output import when
+
 if TYPE_CHECKING:  # help must not wait for them
     from jobrunner.cli.scene import Scene
     from jobrunner.sync_client import SyncClient
@@ -40,6 +42,21 @@ def opened(scene: Scene, plugin_names: tuple[str, ...] = ()) -> Iterator[tuple[S
         store, scene.plugins(plugin_names, strict=bool(plugin_names)), retry_for=RETRY_S
     ) as client:
         yield Schedules(client), client
+
+
+def in_zone(slot: int | None, timezone: str) -> str:
+    """A slot by the clock that its schedule goes by."""
+    from datetime import datetime
+
+    from jobrunner_schedules.plan import zone
+
+    if slot is None:
+        return "no time"
+    try:
+        moment = datetime.fromtimestamp(slot / 1000, zone(timezone))
+    except (OverflowError, ValueError, OSError):  # it was not the store that wrote it
+        return when(slot)
+    return moment.strftime("%a %Y-%m-%d %H:%M:%S %Z")
 
 
 def warn_of_nobody(book: Schedules, found: list[Kept]) -> None:

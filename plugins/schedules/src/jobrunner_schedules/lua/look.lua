@@ -2,9 +2,11 @@
 --
 -- KEYS     rows standing due kept
 -- ARGV     1 how many at the most
--- Returns  the time in ms, when the next one is due after these or '', then each: its name, row and standing
+-- Returns  the time in ms, when the next one is due after these or '', 1 where the clock was set back since somebody looked,
+--          then each: its name, row and standing
 
-local HEARD_MS, KEPT_MS = 5000, 60000 -- how often it is written that somebody looks, and for how long it is believed
+local HEARD_MS = 5000 -- how often it is written that somebody looks
+local BACK_MS = 60000 -- more than servers differ among which one takes over from another
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -12,12 +14,13 @@ local stamp = string.format('%.0f', now)
 
 -- Not where the server takes no writes now: to look is worth something all the same.
 local heard = redis.pcall('GET', KEYS[4])
-if not (type(heard) == 'string' and tonumber(heard) and math.abs(now - tonumber(heard)) < HEARD_MS) then
-  redis.pcall('SET', KEYS[4], stamp, 'PX', KEPT_MS)
-end
+heard = type(heard) == 'string' and tonumber(heard) or 0
+local back = heard > now + BACK_MS
+-- Where the clock was set back, it is written once every schedule has been seen to.
+if not back and math.abs(now - heard) >= HEARD_MS then redis.pcall('SET', KEYS[4], stamp) end
 
 local names = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', stamp, 'LIMIT', 0, ARGV[1])
-local reply = {stamp, ''}
+local reply = {stamp, '', back and 1 or 0}
 for _, name in ipairs(names) do
   local row = redis.call('HGET', KEYS[1], name)
   if row then
