@@ -43,6 +43,26 @@ async def test_queue_of_low_priority_goes_on_when_the_urgent_one_is_empty(at_wor
         assert len(order) == 40
 
 
+async def test_urgent_job_that_comes_while_others_have_all_slots_is_the_next(at_work, one_queue, never_polls):
+    """However many jobs of lower priority wait, and however fast one follows the other."""
+    order = []
+
+    async def note(job):
+        order.append(job.queue)
+        await asyncio.sleep(0.001)
+
+    queues = [one_queue(note, "task.low", priority=1), one_queue(note, "a.high", priority=9)]
+    async with at_work(*queues, concurrency=1) as running:
+        await running.client.enqueue_many("task.low", [{"number": number} for number in range(200)])
+        for round_ in range(1, 4):
+            await running.until(JobCompleted, 50 * round_)
+            before = len(order)
+            await running.client.enqueue("a.high", {"number": 0})
+            await running.until(JobCompleted, 50 * round_ + 30)
+            assert "a.high" in order[before : before + 10], order[before:].index("a.high")
+        await running.until(JobCompleted, 203)
+
+
 async def test_slots_are_shared_without_one_being_lost(at_work, one_queue, never_polls):
     """Two slots, three queues, every way of ending: at the end both slots are there."""
     running_now, most = 0, 0

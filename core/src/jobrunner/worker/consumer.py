@@ -103,7 +103,7 @@ class Consumer:
         self._look = True
         self._due_at: float | None = None
         self._deadlines = Deadlines(clock, self._time_out)
-        self._wanted_jobs = True
+        self._listened = True
         self._is_limited = bool(
             queue.max_active_per_tenant or queue.rate_limit or queue.rate_limit_per_tenant
         )
@@ -150,14 +150,21 @@ class Consumer:
         return self._results.totals
 
     @property
-    def wants_jobs(self) -> bool:
+    def has_room(self) -> bool:
         """Whether it would start a job that came now."""
         return not self.stopping and self._room() > 0
 
-    def shows_want(self) -> bool:
-        """As `wants_jobs`, for one who is to be told by `on_change` when that is not true any more."""
-        self._wanted_jobs = self.wants_jobs
-        return self._wanted_jobs
+    @property
+    def listens(self) -> bool:
+        """Whether it should be woken. Where other queues have all slots it should too, once: then it is the first to look when
+        one is free, and not those that already know that they have more jobs.
+        """
+        return self.has_room or (not (self.stopping or self._look) and self._own_room() > 0)
+
+    def shows_listening(self) -> bool:
+        """As `listens`, for one who is to be told by `on_change` when that is not true any more."""
+        self._listened = self.listens
+        return self._listened
 
     @property
     def idle(self) -> bool:
@@ -178,8 +185,8 @@ class Consumer:
         self._news.clear()
         if self._ended:
             return
-        if self.on_change is not None and self.wants_jobs != self._wanted_jobs:
-            self.shows_want()
+        if self.on_change is not None and self.listens != self._listened:
+            self.shows_listening()
             self.on_change()
         wait = (
             POLL_S if self._due_at is None else min(POLL_S, max(0.0, self._due_at - self._clock.monotonic()))
@@ -197,10 +204,11 @@ class Consumer:
             self._return_stuck()
         self._fill()
 
+    def _own_room(self) -> int:
+        return self.concurrency - len(self.running) - len(self._ready)
+
     def _room(self) -> int:
-        return min(
-            self.concurrency - len(self.running) - len(self._ready), self._place.free - len(self._ready)
-        )
+        return min(self._own_room(), self._place.free - len(self._ready))
 
     def _want(self) -> int:
         """Jobs to reserve now."""

@@ -1,4 +1,4 @@
-"""Waiting for work without asking: one blocked command over the wake lists of all queues with free slots.
+"""Waiting for work without asking: one blocked command over the wake lists of all queues that listen.
 
 A wake-up carries no job, so one that is lost costs a poll and nothing else. Where the set of queues changes
 while the command blocks, the server is asked to let it go; the connection is never torn.
@@ -64,7 +64,7 @@ class Waiter:
                 failures = 0
 
     def poke(self) -> None:
-        """The set of queues with free slots may have changed."""
+        """The set of queues that listen may have changed."""
         self._changed.set()
 
     async def watch(self) -> None:
@@ -78,7 +78,7 @@ class Waiter:
                     await self._store.run(calls.command("CLIENT", "UNBLOCK", self._client))
 
     def _wanted(self) -> frozenset[bytes]:
-        return frozenset(key for key, consumer in self._by_key.items() if consumer.shows_want())
+        return frozenset(key for key, consumer in self._by_key.items() if consumer.shows_listening())
 
     async def _wait_once(self) -> None:
         keys = self._wanted()
@@ -99,7 +99,7 @@ class Waiter:
             await asyncio.sleep(SETTLE_S)  # a server that never blocks would be asked without end
             return
         consumer = self._by_key[key]
-        if not consumer.wants_jobs:  # it filled up while the command blocked: the token is for another worker
+        if not consumer.has_room:  # it knows now, and will look; the token is for another worker
             with contextlib.suppress(StoreFullError):  # then somebody finds the job at the next poll
                 await self._store.run(calls.command("LPUSH", key, 1))
         consumer.wake()
