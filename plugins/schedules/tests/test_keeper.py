@@ -144,6 +144,43 @@ def test_one_that_cannot_be_fired_holds_up_no_other(house):
     assert house.book.get("bad").error == ""
 
 
+def test_many_that_are_due_at_once_are_enqueued_together(tmp_path, start_server):
+    """At midnight, say: one by one they would be late by two round trips each."""
+    house = House(tmp_path, start_server("valkey"))
+    for k in range(90):
+        house.book.put(f"s{k}", OFTEN)
+        house.back(f"s{k}", HOUR)
+    with house.redis() as redis:
+        redis.config_resetstat()
+
+        house.keeper.step()
+
+        assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] <= 2
+    assert len(house.jobs()) == 90
+    assert house.keeper.step() > 0.0
+    house.close()
+
+
+def test_one_of_many_whose_job_is_refused_holds_up_no_other(house):
+    """A batch is taken in whole or not at all."""
+    house.book.put("first", OFTEN)
+    slot = house.back("first", HOUR)
+    house.client.enqueue("letters.send", {"toWhom": "Bo"}, job_id=f"first.{stamp(slot)}")
+    for k in range(3):
+        house.book.put(f"s{k}", OFTEN)
+        house.book.put(f"few{k}", msgspec.structs.replace(OFTEN, queue="letters.few"))
+        for name in (f"s{k}", f"few{k}"):
+            house.back(name, HOUR)
+
+    house.keeper.step()
+
+    assert len(house.jobs()) == 4
+    assert len(house.jobs("letters.few")) == 1
+    assert sorted(bool(one.error) for one in house.book.all()) == [False] * 5 + [True] * 2
+    created = {one.schedule: one.created for one in house.events("ScheduleFired")}
+    assert (created["first"], created["s0"], len(created)) == (False, True, 5)
+
+
 def test_more_broken_ones_than_a_look_brings_hold_up_nobody(house, monkeypatch):
     """Those that are broken are looked at later."""
     monkeypatch.setattr(keeper_module, "AT_ONCE", 5)

@@ -159,10 +159,9 @@ class Schedules:
             if standing.slot is None or following is None or standing.slot > following:
                 standing = msgspec.structs.replace(standing, slot=following)
             changes.append(written(self._keys, found, (row, standing)))
-        for start in range(0, len(changes), 200):
-            self._store.run_many(
-                changes[start : start + 200]
-            )  # what others have changed since was changed by the new time
+        for start in range(0, len(changes), rows.CHANGED_AT_ONCE):
+            # Where others were faster, they went by the new time.
+            self._store.run_many(changes[start : start + rows.CHANGED_AT_ONCE])
         self._store.run(rows.heard(self._keys, now_ms))
 
     def get(self, name: str) -> Kept:

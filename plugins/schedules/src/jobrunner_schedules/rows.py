@@ -22,6 +22,9 @@ from jobrunner_schedules.schedule import Schedule
 LAST_MS = 1 << 53
 """The last ms since 1970 that a score of the store holds to the digit."""
 
+CHANGED_AT_ONCE = 25
+"""Schedules that one round trip changes: each goes with its payload as it was and as it will be."""
+
 Ms = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
 
 
