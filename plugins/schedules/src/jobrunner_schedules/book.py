@@ -32,30 +32,30 @@ TRIES = 20
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A schedule as it is shown."""
+    """A schedule as it is shown; one that cannot be read has a name and an error."""
 
     name: str
-    queue: str
-    payload: object
+    queue: str = ""
+    payload: object = None
     """With its secrets masked."""
-    cron: str
-    every: str
-    timezone: str
-    missed: str
-    overlap: str
-    jitter: int
-    priority: int | None
-    tenant: str
-    paused: bool
-    next_at: int | None
+    cron: str = ""
+    every: str = ""
+    timezone: str = ""
+    missed: str = ""
+    overlap: str = ""
+    jitter: int = 0
+    priority: int | None = None
+    tenant: str = ""
+    paused: bool = False
+    next_at: int | None = None
     """The next slot, in ms since 1970; None where it is paused, or has none any more."""
-    last_at: int | None
+    last_at: int | None = None
     """The last slot that fired."""
-    last_job: str
+    last_job: str = ""
     """Its job; where it was skipped, the one that had not ended."""
-    skipped: bool
-    error: str
-    """Why the next slot could not be fired so far; empty where nothing is wrong."""
+    skipped: bool = False
+    error: str = ""
+    """Why the next slot could not be fired so far, or why the schedule cannot be read; empty where nothing is wrong."""
 
 
 class Schedules:
@@ -255,25 +255,7 @@ class Schedules:
         try:
             return self._shown(found)
         except JobrunnerError as error:
-            return Kept(
-                name=readable(found.name),
-                queue="",
-                payload=None,
-                cron="",
-                every="",
-                timezone="",
-                missed="",
-                overlap="",
-                jitter=0,
-                priority=None,
-                tenant="",
-                paused=False,
-                next_at=None,
-                last_at=None,
-                last_job="",
-                skipped=False,
-                error=str(error),
-            )
+            return Kept(name=readable(found.name), error=str(error))
 
     def _shown(self, found: Found) -> Kept:
         row, standing = self._there(found)
