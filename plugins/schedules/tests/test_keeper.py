@@ -9,7 +9,7 @@ import pytest
 from rig.faults import DropReply, DropRequest, Reset, named
 from schedule_house import DAILY, OFTEN, House
 
-from jobrunner_schedules import firing, rows
+from jobrunner_schedules import Schedules, firing, rows
 from jobrunner_schedules import keeper as keeper_module
 
 HOUR = 3_600_000
@@ -396,6 +396,21 @@ def test_clock_that_is_set_back_stops_no_schedule(house):
     assert now < house.standing("often").slot <= now + HOUR
     assert house.book.get("paused").paused
     assert abs(house.book.kept_at() - now) < 5000
+
+
+def test_clock_of_another_node_that_is_ahead_is_not_taken_for_the_schedules_own(house, monkeypatch):
+    """Each look would see a clock that was set back, and nothing would fire any more."""
+    house.book.put("often", OFTEN)
+    house.back("often", HOUR)
+    with house.redis() as redis:
+        redis.set("jr:{!schedules}:kept", house.book.now_ms() + 24 * HOUR)
+    ahead = house.book.now_ms() + HOUR
+    monkeypatch.setattr(Schedules, "now_ms", lambda _: ahead)
+
+    for _ in range(2):
+        house.keeper.step()
+
+    assert len(house.jobs()) == 1
 
 
 def test_slots_that_come_twice_since_the_clock_was_set_back_fire_once(house):

@@ -142,13 +142,16 @@ class Schedules:
         known = self._client.send_batch([job])
         return known.get(job.job.id, job.job.id), job.job.id not in known
 
-    def realign(self) -> None:
+    def realign(self, now_ms: int) -> None:
         """Let every schedule go on with its first slot from now, if it waits for a later one. A keeper does so by itself.
 
         Once the store's clock is set back, a schedule would stand still until the clock is there again. Slots that have fired
         before fire again by this, and find their jobs there.
+
+        Args:
+            now_ms: The time where the schedules are: nodes of a cluster may differ, and a later one would look like a clock
+                that was set back again.
         """
-        now_ms = self.now_ms()
         changes = []
         for found in self._everything():
             try:

@@ -110,7 +110,7 @@ class Keeper:
         begun = time.monotonic()
         due = self._store.run(rows.look(self._keys, AT_ONCE))
         if due.is_set_back:
-            self._schedules.realign()
+            self._schedules.realign(due.now_ms)
             return 0.0
         for part in self._parts(due):
             if self._stopping or time.monotonic() - begun > STALE_S:
