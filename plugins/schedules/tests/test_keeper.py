@@ -39,6 +39,23 @@ def test_slot_fires_when_it_is_due(house):
     assert house.record(fired.job_id)[5] == {"schedule": "often", "schedule-slot": fired.slot}
 
 
+@pytest.mark.parametrize(("missed", "next_slot"), [("last", 2), ("none", 3), ("all", None)])
+def test_slots_that_are_passed_over_are_told(house, monkeypatch, missed, next_slot):
+    """Whoever looks for a job that never came finds why."""
+    monkeypatch.setattr(firing, "LATE_MS", -1)
+    house.book.put("often", msgspec.structs.replace(OFTEN, every="48h", missed=missed))
+    now = house.book.now_ms()
+    first = OFTEN.plan.last(0, now) // (48 * HOUR) * (48 * HOUR) - 96 * HOUR
+    found = house.found("often")
+    house.write(found, found.row, rows.Standing(slot=first), first)
+
+    house.keeper.step()
+
+    told = [(one.slot, one.next_slot) for one in house.events("ScheduleMissed")]
+    slots = [firing.stamp(first + k * 48 * HOUR) for k in range(4)]
+    assert told == ([] if next_slot is None else [(slots[0], slots[next_slot])])
+
+
 def test_slot_that_was_fired_before_it_was_noted_makes_no_second_job(house):
     """A keeper died in between; the next one fires it again, and finds the job there."""
     house.book.put("often", OFTEN)

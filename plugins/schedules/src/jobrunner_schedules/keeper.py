@@ -29,6 +29,7 @@ from jobrunner_schedules.trail import (
     KeeperLost,
     ScheduleFailed,
     ScheduleFired,
+    ScheduleMissed,
     ScheduleSkipped,
     now,
 )
@@ -161,6 +162,7 @@ class Keeper:
         moved = []
         for turn in part:
             standing = turn.standing
+            self._tell_missed(turn)
             for slot, draft in turn.jobs:
                 # What was fired before a slot that cannot be is not fired again with it.
                 standing = msgspec.structs.replace(standing, slot=slot)
@@ -203,6 +205,20 @@ class Keeper:
                 )
             )
         return msgspec.structs.replace(standing, fired=slot, job=job.job_id, skipped=skipped)
+
+    def _tell_missed(self, turn: Turn) -> None:
+        """Tell of slots that are passed over: what is dropped without a word is looked for in vain."""
+        first, next_slot = turn.standing.slot, turn.jobs[0][0] if turn.jobs else turn.following
+        if first is not None and next_slot is not None and first < next_slot:
+            self._tell(
+                ScheduleMissed(
+                    timestamp=now(),
+                    schedule=turn.found.name,
+                    queue=turn.row.queue,
+                    slot=firing.stamp(first),
+                    next_slot=firing.stamp(next_slot),
+                )
+            )
 
     def _failed(
         self, found: Found, queue_name: str, standing: Standing, now_ms: int, error: Exception
