@@ -11,6 +11,7 @@ from schedule_house import DAILY, OFTEN, House
 
 from jobrunner_schedules import Schedules, firing, rows
 from jobrunner_schedules import keeper as keeper_module
+from jobrunner_schedules.sending import send
 
 HOUR = 3_600_000
 NOON = 1_800_000_000_000
@@ -376,6 +377,23 @@ def test_store_that_goes_away_is_told_once(tmp_path, start_server):
         server.restart()
         until(lambda: house.events("KeeperBack"), seconds=30)
     assert len(house.events("KeeperLost")) == 1
+    house.close()
+
+
+def test_store_that_goes_away_is_waited_for_once(tmp_path, start_server):
+    """And not for each queue in turn, while nobody is told."""
+    server = start_server("valkey")
+    house = House(tmp_path, server, retry_for=0.2)
+    drafts = []
+    for queue in ("letters.send", "letters.once"):
+        row = house.book.row_of("any", msgspec.structs.replace(OFTEN, queue=queue))
+        drafts += [house.book.draft_of(f"{queue}{k}", row, NOON) for k in range(2)]
+    server.kill()
+
+    sent = send(house.client, drafts)
+
+    assert list(sent) == [draft.job.id for draft in drafts[:2]]
+    assert {type(error).__name__ for error in sent.values()} == {"StoreUnavailableError"}
     house.close()
 
 

@@ -162,6 +162,8 @@ class Keeper:
         moved = []
         for turn in part:
             standing = turn.standing
+            if any(draft.job.id not in sent for _, draft in turn.jobs):
+                continue  # the next look brings it again
             self._tell_missed(turn)
             for slot, draft in turn.jobs:
                 # What was fired before a slot that cannot be is not fired again with it.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from jobrunner.drafting import Draft
-from jobrunner.errors import ConflictError, QueueFullError
+from jobrunner.errors import ConflictError, OutcomeUnknownError, QueueFullError, StoreUnavailableError
 from jobrunner.producing import batches
 from jobrunner.sync_client import SyncClient
 
@@ -28,7 +28,8 @@ def send(client: SyncClient, drafts: Sequence[Draft]) -> dict[str, Sent | Except
     """Send jobs of any queues, those of a queue in their order.
 
     Returns:
-        By each job's id what became of it, or why it was refused.
+        By each job's id what became of it, or why it was refused. Where the store does not answer for one queue, the jobs of
+        the queues after it are not sent and have no answer: to wait for each in turn would take minutes.
     """
     by_queue: dict[str, list[Draft]] = {}
     for draft in drafts:
@@ -37,6 +38,8 @@ def send(client: SyncClient, drafts: Sequence[Draft]) -> dict[str, Sent | Except
     for queue in by_queue.values():
         for batch in batches(queue):
             answers |= _sent(client, batch)
+            if isinstance(answers[batch[0].job.id], StoreUnavailableError | OutcomeUnknownError):
+                return answers
     return answers
 
 
