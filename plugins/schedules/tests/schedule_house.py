@@ -53,7 +53,7 @@ OFTEN = Schedule(queue="letters.send", payload={"toWhom": "Ada"}, every="1h")
 class House:
     """A folder with a plugin, a server, and the schedules in it."""
 
-    def __init__(self, folder, server, **environ):
+    def __init__(self, folder, server, *, retry_for=5.0, **environ):
         self.folder = folder
         self.server = server
         (folder / "letters.py").write_text(PLUGIN)
@@ -64,7 +64,7 @@ class House:
             "NO_COLOR": "1",
             **environ,
         }
-        self.client = SyncClient.from_env(self.environ, retry_for=5.0)
+        self.client = SyncClient.from_env(self.environ, retry_for=retry_for)
         self.book = Schedules(self.client)
         self.keys = ScheduleKeys("jr")
         self.told = []

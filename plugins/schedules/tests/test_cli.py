@@ -83,11 +83,11 @@ def test_what_was_written_by_hand_can_be_seen_and_removed(house):
         (["show", "nothing"], "there is no schedule 'nothing'; `jobrunner schedules list`"),
         (["pause", "nothing"], "there is no schedule 'nothing'"),
         (["fire", "nothing"], "there is no schedule 'nothing'"),
-        (["preview", "soon"], "'soon' is no interval"),
+        (["preview", "soon"], "error: every: 'soon' is no interval"),
         (["preview", "1h", "--after", "tomorrow"], "'tomorrow' is no time"),
         (["preview", "1h", "--after", "0001-01-01"], "not between 1970 and 9998"),
         (["preview", "* * * * *", "--after", "9999-12-31T23:59"], "not between 1970 and 9998"),
-        (["apply", "nowhere.toml"], "nowhere.toml: No such file"),
+        (["apply", "nowhere.toml"], "error: nowhere.toml: No such file"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(house, words, problem):
@@ -115,7 +115,7 @@ def test_file_with_mistakes_changes_nothing_and_names_all_of_them(house):
     parts = (
         "  schedule a: object contains unknown field `colour`",
         "  schedule b: ",
-        "  schedule: 'c d' is no name",
+        "  'c d' is no name",
     )
     assert [line.startswith(part) for line, part in zip(problems, parts, strict=True)] == [True] * 3
     file.write_text(

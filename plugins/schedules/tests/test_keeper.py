@@ -9,8 +9,9 @@ import pytest
 from rig.faults import DropReply, DropRequest, Reset, named
 from schedule_house import DAILY, OFTEN, House
 
-from jobrunner_schedules import firing, rows
+from jobrunner_schedules import Schedules, firing, rows
 from jobrunner_schedules import keeper as keeper_module
+from jobrunner_schedules.sending import send
 
 HOUR = 3_600_000
 NOON = 1_800_000_000_000
@@ -37,6 +38,23 @@ def test_slot_fires_when_it_is_due(house):
     (fired,) = house.events("ScheduleFired")
     assert (fired.schedule, fired.queue, fired.created) == ("often", "letters.send", True)
     assert house.record(fired.job_id)[5] == {"schedule": "often", "schedule-slot": fired.slot}
+
+
+@pytest.mark.parametrize(("missed", "next_slot"), [("last", 2), ("none", 3), ("all", None)])
+def test_slots_that_are_passed_over_are_told(house, monkeypatch, missed, next_slot):
+    """Whoever looks for a job that never came finds why."""
+    monkeypatch.setattr(firing, "LATE_MS", -1)
+    house.book.put("often", msgspec.structs.replace(OFTEN, every="48h", missed=missed))
+    now = house.book.now_ms()
+    first = OFTEN.plan.last(0, now) // (48 * HOUR) * (48 * HOUR) - 96 * HOUR
+    found = house.found("often")
+    house.write(found, found.row, rows.Standing(slot=first), first)
+
+    house.keeper.step()
+
+    told = [(one.slot, one.next_slot) for one in house.events("ScheduleMissed")]
+    slots = [firing.stamp(first + k * 48 * HOUR) for k in range(4)]
+    assert told == ([] if next_slot is None else [(slots[0], slots[next_slot])])
 
 
 def test_slot_that_was_fired_before_it_was_noted_makes_no_second_job(house):
@@ -142,6 +160,43 @@ def test_one_that_cannot_be_fired_holds_up_no_other(house):
     house.keeper.step()
     assert len(house.jobs("letters.few")) == 1
     assert house.book.get("bad").error == ""
+
+
+def test_many_that_are_due_at_once_are_enqueued_together(tmp_path, start_server):
+    """At midnight, say: one by one they would be late by two round trips each."""
+    house = House(tmp_path, start_server("valkey"))
+    for k in range(90):
+        house.book.put(f"s{k}", OFTEN)
+        house.back(f"s{k}", HOUR)
+    with house.redis() as redis:
+        redis.config_resetstat()
+
+        house.keeper.step()
+
+        assert redis.info("commandstats")["cmdstat_evalsha"]["calls"] <= 2
+    assert len(house.jobs()) == 90
+    assert house.keeper.step() > 0.0
+    house.close()
+
+
+def test_one_of_many_whose_job_is_refused_holds_up_no_other(house):
+    """A batch is taken in whole or not at all."""
+    house.book.put("first", OFTEN)
+    slot = house.back("first", HOUR)
+    house.client.enqueue("letters.send", {"toWhom": "Bo"}, job_id=f"first.{stamp(slot)}")
+    for k in range(3):
+        house.book.put(f"s{k}", OFTEN)
+        house.book.put(f"few{k}", msgspec.structs.replace(OFTEN, queue="letters.few"))
+        for name in (f"s{k}", f"few{k}"):
+            house.back(name, HOUR)
+
+    house.keeper.step()
+
+    assert len(house.jobs()) == 4
+    assert len(house.jobs("letters.few")) == 1
+    assert sorted(bool(one.error) for one in house.book.all()) == [False] * 5 + [True] * 2
+    created = {one.schedule: one.created for one in house.events("ScheduleFired")}
+    assert (created["first"], created["s0"], len(created)) == (False, True, 5)
 
 
 def test_more_broken_ones_than_a_look_brings_hold_up_nobody(house, monkeypatch):
@@ -325,6 +380,23 @@ def test_store_that_goes_away_is_told_once(tmp_path, start_server):
     house.close()
 
 
+def test_store_that_goes_away_is_waited_for_once(tmp_path, start_server):
+    """And not for each queue in turn, while nobody is told."""
+    server = start_server("valkey")
+    house = House(tmp_path, server, retry_for=0.2)
+    drafts = []
+    for queue in ("letters.send", "letters.once"):
+        row = house.book.row_of("any", msgspec.structs.replace(OFTEN, queue=queue))
+        drafts += [house.book.draft_of(f"{queue}{k}", row, NOON) for k in range(2)]
+    server.kill()
+
+    sent = send(house.client, drafts)
+
+    assert list(sent) == [draft.job.id for draft in drafts[:2]]
+    assert {type(error).__name__ for error in sent.values()} == {"StoreUnavailableError"}
+    house.close()
+
+
 def test_somebody_who_looks_is_known(house):
     """So that people are told where nobody does."""
     assert house.book.kept_at() is None
@@ -359,6 +431,21 @@ def test_clock_that_is_set_back_stops_no_schedule(house):
     assert now < house.standing("often").slot <= now + HOUR
     assert house.book.get("paused").paused
     assert abs(house.book.kept_at() - now) < 5000
+
+
+def test_clock_of_another_node_that_is_ahead_is_not_taken_for_the_schedules_own(house, monkeypatch):
+    """Each look would see a clock that was set back, and nothing would fire any more."""
+    house.book.put("often", OFTEN)
+    house.back("often", HOUR)
+    with house.redis() as redis:
+        redis.set("jr:{!schedules}:kept", house.book.now_ms() + 24 * HOUR)
+    ahead = house.book.now_ms() + HOUR
+    monkeypatch.setattr(Schedules, "now_ms", lambda _: ahead)
+
+    for _ in range(2):
+        house.keeper.step()
+
+    assert len(house.jobs()) == 1
 
 
 def test_slots_that_come_twice_since_the_clock_was_set_back_fire_once(house):

@@ -32,30 +32,30 @@ TRIES = 20
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A schedule as it is shown."""
+    """A schedule as it is shown; one that cannot be read has a name and an error."""
 
     name: str
-    queue: str
-    payload: object
+    queue: str = ""
+    payload: object = None
     """With its secrets masked."""
-    cron: str
-    every: str
-    timezone: str
-    missed: str
-    overlap: str
-    jitter: int
-    priority: int | None
-    tenant: str
-    paused: bool
-    next_at: int | None
+    cron: str = ""
+    every: str = ""
+    timezone: str = ""
+    missed: str = ""
+    overlap: str = ""
+    jitter: int = 0
+    priority: int | None = None
+    tenant: str = ""
+    paused: bool = False
+    next_at: int | None = None
     """The next slot, in ms since 1970; None where it is paused, or has none any more."""
-    last_at: int | None
+    last_at: int | None = None
     """The last slot that fired."""
-    last_job: str
+    last_job: str = ""
     """Its job; where it was skipped, the one that had not ended."""
-    skipped: bool
-    error: str
-    """Why the next slot could not be fired so far; empty where nothing is wrong."""
+    skipped: bool = False
+    error: str = ""
+    """Why the next slot could not be fired so far, or why the schedule cannot be read; empty where nothing is wrong."""
 
 
 class Schedules:
@@ -142,13 +142,16 @@ class Schedules:
         known = self._client.send_batch([job])
         return known.get(job.job.id, job.job.id), job.job.id not in known
 
-    def realign(self) -> None:
+    def realign(self, now_ms: int) -> None:
         """Let every schedule go on with its first slot from now, if it waits for a later one. A keeper does so by itself.
 
         Once the store's clock is set back, a schedule would stand still until the clock is there again. Slots that have fired
         before fire again by this, and find their jobs there.
+
+        Args:
+            now_ms: The time where the schedules are: nodes of a cluster may differ, and a later one would look like a clock
+                that was set back again.
         """
-        now_ms = self.now_ms()
         changes = []
         for found in self._everything():
             try:
@@ -159,10 +162,9 @@ class Schedules:
             if standing.slot is None or following is None or standing.slot > following:
                 standing = msgspec.structs.replace(standing, slot=following)
             changes.append(written(self._keys, found, (row, standing)))
-        for start in range(0, len(changes), 200):
-            self._store.run_many(
-                changes[start : start + 200]
-            )  # what others have changed since was changed by the new time
+        for start in range(0, len(changes), rows.CHANGED_AT_ONCE):
+            # Where others were faster, they went by the new time.
+            self._store.run_many(changes[start : start + rows.CHANGED_AT_ONCE])
         self._store.run(rows.heard(self._keys, now_ms))
 
     def get(self, name: str) -> Kept:
@@ -256,25 +258,7 @@ class Schedules:
         try:
             return self._shown(found)
         except JobrunnerError as error:
-            return Kept(
-                name=readable(found.name),
-                queue="",
-                payload=None,
-                cron="",
-                every="",
-                timezone="",
-                missed="",
-                overlap="",
-                jitter=0,
-                priority=None,
-                tenant="",
-                paused=False,
-                next_at=None,
-                last_at=None,
-                last_job="",
-                skipped=False,
-                error=str(error),
-            )
+            return Kept(name=readable(found.name), error=str(error))
 
     def _shown(self, found: Found) -> Kept:
         row, standing = self._there(found)

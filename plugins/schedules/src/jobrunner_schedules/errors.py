@@ -17,8 +17,7 @@ class ScheduleError(JobrunnerError, ValueError):
     exit_status = 2
 
     def __init__(self, name: str, field: str, problem: str) -> None:
-        where = " ".join(part for part in ("schedule", name) if part)
-        super().__init__(f"{where}: {field}: {problem}" if field else f"{where}: {problem}")
+        super().__init__(": ".join(part for part in (name and f"schedule {name}", field, problem) if part))
         self.name = name
         self.field = field
         self.problem = problem

@@ -9,23 +9,27 @@ from __future__ import annotations
 import contextlib
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from jobrunner.backoff import reconnect_delay
-from jobrunner.errors import ConflictError, JobrunnerError
+from jobrunner.drafting import Draft
+from jobrunner.errors import JobrunnerError
 from jobrunner.events import Event
 from jobrunner.store.answers import readable
+from jobrunner.store.calls import MAX_ENQUEUE
 from jobrunner.sync_client import SyncClient
 from jobrunner_schedules import firing, rows
 from jobrunner_schedules.book import Schedules, written
-from jobrunner_schedules.rows import Found, Row, ScheduleKeys, Standing
+from jobrunner_schedules.rows import CHANGED_AT_ONCE, Due, Found, Row, ScheduleKeys, Standing
+from jobrunner_schedules.sending import Sent, send
 from jobrunner_schedules.trail import (
     KeeperBack,
     KeeperLost,
     ScheduleFailed,
     ScheduleFired,
+    ScheduleMissed,
     ScheduleSkipped,
     now,
 )
@@ -41,6 +45,18 @@ STALE_S = 20.0
 
 RETRY_MS = (5_000, 300_000)
 """Milliseconds until a slot that could not be fired is tried again: from, doubled each time, to."""
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """A schedule that is due, and what is to be done for it."""
+
+    found: Found
+    row: Row
+    standing: Standing
+    jobs: list[tuple[int, Draft]]
+    """The slots that fire, in order, each with its job."""
+    following: int | None
+    """The next slot after them."""
 
 
 class Keeper:
@@ -95,12 +111,12 @@ class Keeper:
         begun = time.monotonic()
         due = self._store.run(rows.look(self._keys, AT_ONCE))
         if due.is_set_back:
-            self._schedules.realign()
+            self._schedules.realign(due.now_ms)
             return 0.0
-        for found in due.found:
+        for part in self._parts(due):
             if self._stopping or time.monotonic() - begun > STALE_S:
                 return 0.0
-            self._keep(found, due.now_ms)
+            self._fire(part, due.now_ms)
         if due.found:
             return 0.0
         if due.next_ms is None:
@@ -112,52 +128,99 @@ class Keeper:
         with contextlib.suppress(queue.Empty):
             self._bell.get(timeout=seconds)
 
-    def _keep(self, found: Found, now_ms: int) -> None:
+    def _parts(self, due: Due) -> Iterator[list[Turn]]:
+        """What is to be done now, in parts of about as many jobs as one enqueue takes."""
+        part: list[Turn] = []
+        for found in due.found:
+            turn = self._turn(found, due.now_ms)
+            if turn is not None:
+                part.append(turn)
+            if sum(len(one.jobs) for one in part) >= MAX_ENQUEUE:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    def _turn(self, found: Found, now_ms: int) -> Turn | None:
+        """What is to be done for a schedule; None where that cannot be said."""
         queue_name = ""
         standing = rows.read_standing(found)
         try:
             row = rows.read_row(found)
             queue_name = row.queue
             slots, following = firing.due(row, standing, now_ms)
-            for slot in slots:
-                # What was fired before a slot that cannot be is not fired again with it.
-                standing = msgspec.structs.replace(standing, slot=slot)
-                standing = self._fired(found.name, row, standing, slot, now_ms)
+            jobs = [(slot, self._schedules.draft_of(found.name, row, slot)) for slot in slots]
         except Exception as error:  # noqa: BLE001 - one schedule that is wrong never holds up the others
             # Nor does a queue whose part of the store is; where all of it is away, this cannot be written either.
             self._failed(found, queue_name, standing, now_ms, error)
-            return
-        standing = msgspec.structs.replace(standing, slot=following, error="", failures=0)
-        # Where others were faster it is what they made of it; what they fired is what was fired here.
-        self._store.run(written(self._keys, found, (row, standing)))
+            return None
+        return Turn(found, row, standing, jobs, following)
 
-    def _fired(self, name: str, row: Row, standing: Standing, slot: int, now_ms: int) -> Standing:
-        """Fire one slot; how far the schedule has come then."""
-        job = self._schedules.draft_of(name, row, slot)
-        try:
-            known = self._client.send_batch([job])
-        except ConflictError:  # another keeper fired it with the payload as it was before it was changed
-            known = {job.job.id: job.job.id}
-        job_id = known.get(job.job.id, job.job.id)
-        stamp = firing.stamp(slot)
-        skipped = job_id != job.job.id
+    def _fire(self, part: list[Turn], now_ms: int) -> None:
+        """Fire the slots of some schedules, and move them on after that."""
+        sent = send(self._client, [draft for turn in part for _, draft in turn.jobs])
+        moved = []
+        for turn in part:
+            standing = turn.standing
+            if any(draft.job.id not in sent for _, draft in turn.jobs):
+                continue  # the next look brings it again
+            self._tell_missed(turn)
+            for slot, draft in turn.jobs:
+                # What was fired before a slot that cannot be is not fired again with it.
+                standing = msgspec.structs.replace(standing, slot=slot)
+                job = sent[draft.job.id]
+                if isinstance(job, Exception):
+                    self._failed(turn.found, turn.row.queue, standing, now_ms, job)
+                    break
+                standing = self._fired(turn, standing, draft, job, late_ms=max(0, now_ms - slot))
+            else:
+                standing = msgspec.structs.replace(standing, slot=turn.following, error="", failures=0)
+                moved.append(written(self._keys, turn.found, (turn.row, standing)))
+        for start in range(0, len(moved), CHANGED_AT_ONCE):
+            # Where others were faster it is what they made of it; what they fired is what was fired here.
+            self._store.run_many(moved[start : start + CHANGED_AT_ONCE])
+
+    def _fired(self, turn: Turn, standing: Standing, draft: Draft, job: Sent, *, late_ms: int) -> Standing:
+        """Tell of a slot that was fired; how far the schedule has come then."""
+        name, queue_name, slot = turn.found.name, turn.row.queue, standing.slot or 0
+        skipped = job.job_id != draft.job.id
         if skipped:
             self._tell(
-                ScheduleSkipped(timestamp=now(), schedule=name, queue=row.queue, job_id=job_id, slot=stamp)
+                ScheduleSkipped(
+                    timestamp=now(),
+                    schedule=name,
+                    queue=queue_name,
+                    job_id=job.job_id,
+                    slot=firing.stamp(slot),
+                )
             )
         else:
             self._tell(
                 ScheduleFired(
                     timestamp=now(),
                     schedule=name,
-                    queue=row.queue,
-                    job_id=job_id,
-                    slot=stamp,
-                    late_ms=max(0, now_ms - slot),
-                    created=job.job.id not in known,
+                    queue=queue_name,
+                    job_id=job.job_id,
+                    slot=firing.stamp(slot),
+                    late_ms=late_ms,
+                    created=job.is_new,
                 )
             )
-        return msgspec.structs.replace(standing, fired=slot, job=job_id, skipped=skipped)
+        return msgspec.structs.replace(standing, fired=slot, job=job.job_id, skipped=skipped)
+
+    def _tell_missed(self, turn: Turn) -> None:
+        """Tell of slots that are passed over: what is dropped without a word is looked for in vain."""
+        first, next_slot = turn.standing.slot, turn.jobs[0][0] if turn.jobs else turn.following
+        if first is not None and next_slot is not None and first < next_slot:
+            self._tell(
+                ScheduleMissed(
+                    timestamp=now(),
+                    schedule=turn.found.name,
+                    queue=turn.row.queue,
+                    slot=firing.stamp(first),
+                    next_slot=firing.stamp(next_slot),
+                )
+            )
 
     def _failed(
         self, found: Found, queue_name: str, standing: Standing, now_ms: int, error: Exception

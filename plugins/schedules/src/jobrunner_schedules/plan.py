@@ -34,6 +34,15 @@ SHORT = {
 }
 """The short forms that crontab(5) has."""
 
+FIELDS = {
+    "minute": "0-59",
+    "hour": "0-23",
+    "day-of-month": "1-31 or L, and a day that one of its months has",
+    "month": "1-12 or JAN-DEC",
+    "day-of-week": "0-7 or SUN-SAT",
+}
+"""What the fields of a cron expression may be; `day-of-month` before `month`, whose name it has within it."""
+
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 _EVERY = re.compile(r"([1-9][0-9]{0,8})([smhdw])", re.ASCII)
@@ -157,6 +166,8 @@ def expression(cron: str) -> str:
         ScheduleError: It cannot be read.
     """
     written = SHORT.get(cron.strip().lower(), cron)
+    if written.startswith("@"):
+        raise ScheduleError("", "cron", f"{cron[:80]!r} is none of {', '.join(SHORT)}")
     if len(written) > MAX_CRON or len(written.split()) != 5:
         raise ScheduleError(
             "",
@@ -166,7 +177,9 @@ def expression(cron: str) -> str:
     try:
         CronSim(written, datetime(2026, 1, 1, tzinfo=UTC))
     except CronSimError as error:
-        raise ScheduleError("", "cron", f"{cron!r} cannot be read: {str(error).lower()}") from None
+        problem = str(error).lower()
+        what = next((f", which is {known}" for field, known in FIELDS.items() if field in problem), "")
+        raise ScheduleError("", "cron", f"{cron!r} cannot be read: {problem}{what}") from None
     except Exception:  # noqa: BLE001 - what its author did not think of
         raise ScheduleError("", "cron", f"{cron!r} cannot be read") from None
     return written

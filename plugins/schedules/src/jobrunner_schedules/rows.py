@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -17,10 +17,13 @@ from jobrunner.errors import StoreCorruptError
 from jobrunner.record import UNREADABLE
 from jobrunner.store.answers import parts, text, whole
 from jobrunner.store.calls import Call, plain
-from jobrunner_schedules.schedule import Schedule
+from jobrunner_schedules.schedule import MAX_JITTER_S, Missed, Overlap, Schedule
 
 LAST_MS = 1 << 53
 """The last ms since 1970 that a score of the store holds to the digit."""
+
+CHANGED_AT_ONCE = 25
+"""Schedules that one round trip changes: each goes with its payload as it was and as it will be."""
 
 Ms = Annotated[int, msgspec.Meta(ge=0, le=LAST_MS)]
 
@@ -34,9 +37,9 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     cron: str = ""
     every: str = ""
     timezone: str = "UTC"
-    missed: Literal["last", "all", "none"] = "last"
-    overlap: Literal["allow", "skip"] = "allow"
-    jitter: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 0
+    missed: Missed = "last"
+    overlap: Overlap = "allow"
+    jitter: Annotated[int, msgspec.Meta(ge=0, le=MAX_JITTER_S)] = 0
     priority: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
     tenant: str = ""
 

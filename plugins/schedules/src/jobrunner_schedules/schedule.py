@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -15,6 +15,11 @@ MAX_JITTER_S = 3600
 """Seconds of the most jitter."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+Missed: TypeAlias = Literal["last", "all", "none"]
+Overlap: TypeAlias = Literal["allow", "skip"]
+
+_CHOICES: dict[str, tuple[str, ...]] = {"missed": get_args(Missed), "overlap": get_args(Overlap)}
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -30,9 +35,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """An interval: `30s`, `15m`, `6h`, `1d`, `1w`; it counts from 1970 in UTC."""
     timezone: str = "UTC"
     """The zone of `cron`, as IANA names it."""
-    missed: Literal["last", "all", "none"] = "last"
+    missed: Missed = "last"
     """What is made up for, where nobody kept the schedule for a while: the last slot, all of them, or none."""
-    overlap: Literal["allow", "skip"] = "allow"
+    overlap: Overlap = "allow"
     """Whether a slot fires while the job of an earlier one has not ended."""
     jitter: Annotated[int, msgspec.Meta(ge=0, le=MAX_JITTER_S)] = 0
     """Seconds over which jobs are spread after their slot, 0 to 3,600; the same for a slot whoever works it out."""
@@ -77,26 +82,24 @@ def schedule_of(name: str, fields: Mapping[str, object]) -> Schedule:
         schedule = msgspec.convert(dict(fields), Schedule)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$.")
-        raise ScheduleError(name, where.rstrip("`"), problem[:1].lower() + problem[1:]) from None
-    return checked(name, schedule)
-
-
-def checked(name: str, schedule: Schedule) -> Schedule:
-    """Return a schedule whose plan can be read.
-
-    Raises:
-        ScheduleError: It cannot, or the name is none.
-    """
-    check_name(name)
+        field = where.rstrip("`")
+        if field in _CHOICES:
+            problem = f"it is one of {', '.join(_CHOICES[field])}"
+        raise ScheduleError(name, field, problem[:1].lower() + problem[1:]) from None
     try:
         _ = schedule.plan
     except ScheduleError as error:
         raise ScheduleError(name, error.field, error.problem) from None
     if schedule.every and schedule.timezone != "UTC":
         raise ScheduleError(name, "timezone", "it is for cron; an interval counts from 1970 in UTC")
-    if not 0 <= schedule.jitter <= MAX_JITTER_S:
-        raise ScheduleError(name, "jitter", f"it is 0 to {MAX_JITTER_S:,} seconds")
-    for field, known in (("missed", ("last", "all", "none")), ("overlap", ("allow", "skip"))):
-        if getattr(schedule, field) not in known:
-            raise ScheduleError(name, field, f"it is one of {', '.join(known)}")
+    return schedule
+
+
+def checked(name: str, schedule: Schedule) -> Schedule:
+    """Return a schedule that a program made: a constructor looks at nothing. Its payload is its queue's to check.
+
+    Raises:
+        ScheduleError: As `schedule_of`.
+    """
+    schedule_of(name, {**msgspec.structs.asdict(schedule), "payload": {}})
     return schedule

@@ -36,6 +36,18 @@ class ScheduleSkipped(Event, frozen=True, kw_only=True, tag="schedule.skipped"):
     slot: str
 
 
+class ScheduleMissed(Event, frozen=True, kw_only=True, tag="schedule.missed"):
+    """Slots were passed over, as `missed` says: nobody kept the schedule when they were due, or they could not be fired."""
+
+    level = "warning"
+    schedule: str
+    queue: str
+    slot: str
+    """The first that was passed over."""
+    next_slot: str
+    """The one after those that were."""
+
+
 class ScheduleFailed(Event, frozen=True, kw_only=True, tag="schedule.failed"):
     """A slot could not be fired. It is tried again, until it can."""
 
@@ -67,6 +79,7 @@ class KeeperBack(Event, frozen=True, kw_only=True, tag="keeper.back"):
 SCHEDULE_EVENTS: tuple[type[Event], ...] = (
     ScheduleFired,
     ScheduleSkipped,
+    ScheduleMissed,
     ScheduleFailed,
     KeeperLost,
     KeeperBack,
