@@ -160,6 +160,17 @@ def test_worker_that_is_stopped_at_any_moment_loses_nothing(scene, figures, roun
     scene.settled_once(jobs)
 
 
+def test_worker_without_jobs_does_not_wait_for_a_store_that_is_away(make_scene):
+    """It has nothing to tell, so there is nothing that its grace is for."""
+    scene, server = make_scene()
+    worker = scene.worker("--grace", "60")
+    server.kill()
+    worker.wait_for_line("worker.store_lost")
+    time.sleep(1.0)  # whatever it was about to ask has met with it by now
+    worker.terminate()
+    assert worker.wait(timeout_s=30) == 0
+
+
 @pytest.mark.parametrize("away", ["frozen", "dead"])
 @pytest.mark.chaos
 def test_worker_whose_store_is_away_ends_in_time_all_the_same(make_scene, away, figures):

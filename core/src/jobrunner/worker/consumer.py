@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 from jobrunner.clock import Clock
-from jobrunner.errors import LateExchangeError, OutcomeUnknownError, StoreCorruptError, StoreError
+from jobrunner.errors import (
+    LateExchangeError,
+    OutcomeUnknownError,
+    StoreCorruptError,
+    StoreError,
+    StoreUnavailableError,
+)
 from jobrunner.events import JobStarted, WorkerHandlerAbandoned
 from jobrunner.observers import Observers
 from jobrunner.outcome import Outcome, Released
@@ -33,6 +39,9 @@ from jobrunner.worker.verdict import ended_by, timed
 
 POLL_S = 5.0
 """Seconds after which an idle consumer looks by itself: the price of a wake-up that was lost."""
+
+EMPTY_HANDED_S = 2.0
+"""Seconds for which one that is told to stop, and has nothing to settle, asks again for what a lost answer may have brought it."""
 
 HELD_S = 0.25
 """Seconds that a reserved job may wait for a slot before it is given back for another worker."""
@@ -81,6 +90,7 @@ class Consumer:
         self.keep = queue.keep_completed.jobs
         self.abandoned = 0
         self.stopping = False
+        self._stopped = asyncio.Event()
         self._worker_id = worker_id
         self._store = store
         self._keys = store.keys(queue.name)
@@ -135,6 +145,7 @@ class Consumer:
     def give_back(self) -> None:
         """Stop reserving, and give back what has not started."""
         self.stopping = True
+        self._stopped.set()
         while self._ready:
             self._end(self._ready.popleft(), Released())
         self._news.set()
@@ -260,23 +271,44 @@ class Consumer:
         self._fill()
 
     async def _send(self, request: Exchange) -> Exchanged | None:
-        """Send an exchange until it is answered."""
+        """Send an exchange until it is answered, or nobody needs the answer: then what it may have reserved comes back by its
+        lease.
+        """
         call = calls.exchange(self._keys, request)
-        failures = 0
+        failures, certain, begun = 0, True, self._clock.monotonic()
         while True:
             try:
                 answer = await self._store.run(call)
             except LateExchangeError:
                 return None
             except StoreError as error:
+                certain &= isinstance(error, StoreUnavailableError)
                 if isinstance(error, OutcomeUnknownError) and failures == 0:
                     failures += 1  # a connection that had died unseen: the first try again is at once
                     continue
                 failures += 5 if isinstance(error, StoreCorruptError) else 1
-                await self._health.failed(f"exchange {self.queue.name}", error, failures)
+                is_idle = self.stopping and not (request.plain or request.settlements)
+                if is_idle and (certain or self._clock.monotonic() - begun > EMPTY_HANDED_S):
+                    return None
+                await self._pause(self._health.failed(f"exchange {self.queue.name}", error, failures))
             else:
                 self._health.succeeded("exchange")
                 return answer
+
+    async def _pause(self, wait: Coroutine[object, object, None]) -> None:
+        """Wait before the next try; being told to stop ends that, once."""
+        if self.stopping:
+            await wait
+            return
+        told, waits = asyncio.create_task(self._stopped.wait()), asyncio.create_task(wait)
+        try:
+            await asyncio.wait((told, waits), return_when=asyncio.FIRST_COMPLETED)
+            if waits.done():
+                waits.result()
+        finally:
+            told.cancel()
+            waits.cancel()
+            await asyncio.gather(told, waits, return_exceptions=True)
 
     # ---- jobs come in ----------------------------------------------------------------------------------------
 
