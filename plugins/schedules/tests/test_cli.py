@@ -152,6 +152,25 @@ def test_file_prunes_what_it_does_not_name(house):
     assert house.book.names() == ["new", "old"]
     assert house.run("apply", "s.toml", "--prune")[1] == "new: set\nold: removed\n"
     assert house.book.names() == ["new"]
+    (house.folder / "s.toml").write_text("# written by a script that failed\n")
+    status, out, err = house.run("apply", "s.toml", "--prune")
+    assert (status, out) == (2, "")
+    assert "s.toml names no schedule, so --prune would remove all 1" in err
+    assert house.book.names() == ["new"]
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "remove"])
+def test_several_names_are_changed_together_or_none_is(house, command):
+    """A mistyped one is told before the others are changed."""
+    for name in ("a", "b"):
+        house.book.put(name, OFTEN)
+    house.book.pause("b")
+    before = house.book.all()
+    status, out, err = house.run(command, "a", "b", "nope")
+    assert (status, out) == (2, "")
+    assert "there is no schedule 'nope'" in err
+    assert house.book.all() == before
+    assert house.run(command, "a", "b")[0] == 0
 
 
 def test_json_is_for_programs(house):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -166,6 +166,12 @@ class Schedules:
             # Where others were faster, they went by the new time.
             self._store.run_many(changes[start : start + rows.CHANGED_AT_ONCE])
         self._store.run(rows.heard(self._keys, now_ms))
+
+    def check_known(self, names: Sequence[str]) -> None:
+        """Raise `UnknownScheduleError` for the first of some names that no schedule has."""
+        for found in self._store.run_many([rows.get(self._keys, name) for name in names]):
+            if not found.is_there:
+                raise UnknownScheduleError(found.name)
 
     def get(self, name: str) -> Kept:
         """One schedule; `UnknownScheduleError` where there is none."""

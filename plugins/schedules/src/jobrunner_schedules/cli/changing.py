@@ -115,8 +115,12 @@ def apply(scene: Scene, *, file: Path, prune: bool, dry_run: bool, plugin_names:
         if problems:
             click.echo("\n".join([f"error: {file}: nothing was changed:", *problems]), err=True)
             return 2
-        there = book.names()
-        leaving = [name for name in there if name not in wanted] if prune else []
+        there = frozenset(book.names())
+        leaving = sorted(there.difference(wanted)) if prune else []
+        if leaving and not wanted:
+            raise click.UsageError(
+                f"{file} names no schedule, so --prune would remove all {len(there):,}; `jobrunner schedules remove` does that by name"
+            )
         for name, schedule in wanted.items():
             if not dry_run:
                 book.put(name, schedule)
@@ -138,6 +142,7 @@ def apply(scene: Scene, *, file: Path, prune: bool, dry_run: bool, plugin_names:
 def pause(scene: Scene, *, names: tuple[str, ...]) -> None:
     """Fire the schedules no more, until they are resumed. Jobs that they made run on."""
     with opened(scene) as (book, _):
+        book.check_known(names)
         for name in names:
             book.pause(name)
             click.echo(f"{name}: paused")
@@ -149,6 +154,7 @@ def pause(scene: Scene, *, names: tuple[str, ...]) -> None:
 def resume(scene: Scene, *, names: tuple[str, ...]) -> None:
     """Go on with the next slot. What fell into the pause is not made up for."""
     with opened(scene) as (book, _):
+        book.check_known(names)
         for name in names:
             book.resume(name)
             kept = book.get(name)
@@ -161,6 +167,7 @@ def resume(scene: Scene, *, names: tuple[str, ...]) -> None:
 def remove(scene: Scene, *, names: tuple[str, ...]) -> None:
     """Remove schedules. Jobs that they made stay."""
     with opened(scene) as (book, _):
+        book.check_known(names)
         for name in names:
             book.remove(name)
             click.echo(f"{printable(name)}: removed")
