@@ -8,24 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 
 from jobrunner.clock import Clock
-from jobrunner.errors import (
-    LateExchangeError,
-    OutcomeUnknownError,
-    StoreCorruptError,
-    StoreError,
-    StoreUnavailableError,
-)
 from jobrunner.events import JobStarted, WorkerHandlerAbandoned
 from jobrunner.observers import Observers
 from jobrunner.outcome import Outcome, Released
 from jobrunner.queue import Queue
-from jobrunner.store import calls
-from jobrunner.store.answers import Exchanged, Reserved
-from jobrunner.store.calls import MAX_BATCH, Exchange
+from jobrunner.store.answers import Reserved
+from jobrunner.store.calls import MAX_BATCH
 from jobrunner.store.store import Store
+from jobrunner.worker.asking import Asker
 from jobrunner.worker.attempt import STOP_WAIT_S, Attempt, Desk, Stop
 from jobrunner.worker.deadlines import Deadlines
 from jobrunner.worker.executor import Executor
@@ -39,9 +32,6 @@ from jobrunner.worker.verdict import ended_by, timed
 
 POLL_S = 5.0
 """Seconds after which an idle consumer looks by itself: the price of a wake-up that was lost."""
-
-EMPTY_HANDED_S = 2.0
-"""Seconds for which one that is told to stop, and has nothing to settle, asks again for what a lost answer may have brought it."""
 
 HELD_S = 0.25
 """Seconds that a reserved job may wait for a slot before it is given back for another worker."""
@@ -90,17 +80,14 @@ class Consumer:
         self.keep = queue.keep_completed.jobs
         self.abandoned = 0
         self.stopping = False
-        self._stopped = asyncio.Event()
         self._worker_id = worker_id
-        self._store = store
-        self._keys = store.keys(queue.name)
+        self._asker = Asker(queue.name, store, health, clock)
         self._executor = executor
         executor.on_left = self._left
         executor.on_begun = self._begun
         executor.on_back = self._came_back
         self._desk = desk
         self._place = slots.place(queue.priority, concurrency, self.poke)
-        self._health = health
         self._observers = observers
         self._clock = clock
         self.plugin = plugin
@@ -145,7 +132,7 @@ class Consumer:
     def give_back(self) -> None:
         """Stop reserving, and give back what has not started."""
         self.stopping = True
-        self._stopped.set()
+        self._asker.stop()
         while self._ready:
             self._end(self._ready.popleft(), Released())
         self._news.set()
@@ -247,7 +234,7 @@ class Consumer:
                 keep=self.keep,
                 counters=self._pace.take_counters(),
             )
-            answer = await self._send(request)
+            answer = await self._asker.ask(request)
         except BaseException:
             self._look = True
             self._ended[:0] = batch  # said again with the next one; what was taken is answered 'already'
@@ -269,46 +256,6 @@ class Consumer:
         for job in answer.jobs:
             self._receive(job, request.nonce, answer.now_ms, begun)
         self._fill()
-
-    async def _send(self, request: Exchange) -> Exchanged | None:
-        """Send an exchange until it is answered, or nobody needs the answer: then what it may have reserved comes back by its
-        lease.
-        """
-        call = calls.exchange(self._keys, request)
-        failures, certain, begun = 0, True, self._clock.monotonic()
-        while True:
-            try:
-                answer = await self._store.run(call)
-            except LateExchangeError:
-                return None
-            except StoreError as error:
-                certain &= isinstance(error, StoreUnavailableError)
-                if isinstance(error, OutcomeUnknownError) and failures == 0:
-                    failures += 1  # a connection that had died unseen: the first try again is at once
-                    continue
-                failures += 5 if isinstance(error, StoreCorruptError) else 1
-                is_idle = self.stopping and not (request.plain or request.settlements)
-                if is_idle and (certain or self._clock.monotonic() - begun > EMPTY_HANDED_S):
-                    return None
-                await self._pause(self._health.failed(f"exchange {self.queue.name}", error, failures))
-            else:
-                self._health.succeeded("exchange")
-                return answer
-
-    async def _pause(self, wait: Coroutine[object, object, None]) -> None:
-        """Wait before the next try; being told to stop ends that, once."""
-        if self.stopping:
-            await wait
-            return
-        told, waits = asyncio.create_task(self._stopped.wait()), asyncio.create_task(wait)
-        try:
-            await asyncio.wait((told, waits), return_when=asyncio.FIRST_COMPLETED)
-            if waits.done():
-                waits.result()
-        finally:
-            told.cancel()
-            waits.cancel()
-            await asyncio.gather(told, waits, return_exceptions=True)
 
     # ---- jobs come in ----------------------------------------------------------------------------------------
 
