@@ -1,5 +1,6 @@
 """Names and ids: what is allowed, and what new ones look like."""
 
+import itertools
 import time
 
 import pytest
@@ -76,11 +77,32 @@ def test_new_ids_are_version_7_and_sort_by_time():
 
     assert first < second
     assert is_own_id(first)
-    value = 0
-    for char in first:
-        value = value * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(char)
+    value = bits_of(first)
     assert (value >> 76 & 15, value >> 62 & 3) == (7, 2), "the version and the variant of RFC 9562"
     assert abs((value >> 80) - time.time() * 1000) < 10_000
+
+
+def test_all_bits_of_an_id_but_the_version_and_the_variant_are_chance():
+    """74 bits: what is always the same, or always the same as another bit, makes ids meet."""
+    ids = JobIds()
+    values = [bits_of(ids.new()) for _ in range(4000)]
+    assert {(value >> 76 & 15, value >> 62 & 3) for value in values} == {(7, 2)}
+    chance = [at for at in range(76) if at not in (62, 63)]
+    columns = {at: [value >> at & 1 for value in values] for at in chance}
+    assert len(columns) == 74
+    for at, column in columns.items():
+        assert 1700 < sum(column) < 2300, f"bit {at} leans"  # nine standard deviations
+    for one, other in itertools.combinations(chance, 2):
+        alike = sum(a == b for a, b in zip(columns[one], columns[other], strict=True))
+        assert 1700 < alike < 2300, f"bits {one} and {other} go together"
+
+
+def bits_of(job_id):
+    """An id as the number that it writes."""
+    value = 0
+    for char in job_id:
+        value = value * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(char)
+    return value
 
 
 def test_new_names_do_not_repeat():

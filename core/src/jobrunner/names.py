@@ -24,8 +24,13 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
 _PLUGIN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_PAIRS = [a + b for a in _CROCKFORD for b in _CROCKFORD]  # ten bits each: 13 look-ups an id instead of 26
-_CHUNK = 2560  # bytes: 256 ids
+_PAIRS = [a + b for a in _CROCKFORD for b in _CROCKFORD]  # ten bits each
+# A random byte to a character: of five random bits; of the version 0111 and the first bit of `rand_a`; of the last bit of
+# `rand_a`, the variant 10, and the first two bits of `rand_b`.
+_DIGITS = bytes(ord(_CROCKFORD[byte % 32]) for byte in range(256))
+_VERSION = [_CROCKFORD[0b01110 | byte & 0b00001] for byte in range(256)]
+_VARIANT = [_CROCKFORD[0b01000 | byte & 0b10011] for byte in range(256)]
+_CHUNK = 4096  # bytes: 256 ids
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _OWN_ID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
 
@@ -109,10 +114,11 @@ class JobIds:
     Source: RFC 9562 section 5.7 for the bits, the ULID text form for the characters.
     """
 
-    __slots__ = ("_at", "_moment", "_random", "_time")
+    __slots__ = ("_at", "_digits", "_moment", "_random", "_time")
 
     def __init__(self) -> None:
         self._random = b""
+        self._digits = ""
         self._at = 0
         self._moment = -1
         self._time = ""
@@ -121,20 +127,18 @@ class JobIds:
         """Make an id."""
         at = self._at
         if at == len(self._random):
-            self._random = os.urandom(min(_CHUNK, max(10, 4 * at)))
+            self._random = os.urandom(min(_CHUNK, max(16, 4 * at)))
+            self._digits = self._random.translate(_DIGITS).decode()
             at = 0
-        self._at = at + 10
+        self._at = at + 16
         moment = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
         if moment != self._moment:  # the first ten characters are the time alone
             self._moment = moment
             self._time = "".join([_PAIRS[moment >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
-        n = (
-            int.from_bytes(self._random[at : at + 10], "big") & 0x0FFF_3FFF_FFFF_FFFF_FFFF
-            | 0x7000_8000_0000_0000_0000
-        )
+        chance, digits = self._random, self._digits
         return (
-            f"{self._time}{_PAIRS[n >> 70]}{_PAIRS[n >> 60 & 1023]}{_PAIRS[n >> 50 & 1023]}{_PAIRS[n >> 40 & 1023]}"
-            f"{_PAIRS[n >> 30 & 1023]}{_PAIRS[n >> 20 & 1023]}{_PAIRS[n >> 10 & 1023]}{_PAIRS[n & 1023]}"
+            f"{self._time}{_VERSION[chance[at]]}{digits[at + 1 : at + 3]}"
+            f"{_VARIANT[chance[at + 3]]}{digits[at + 4 : at + 16]}"
         )
 
 
