@@ -210,3 +210,41 @@ def test_schema_shows_no_default_of_a_secret_field():
     assert "canary" not in text
     assert '"mine"' in text
     assert '"Main"' in text
+
+
+class Loose(msgspec.Struct):
+    tags: list[str] = []
+    mixed: set[int | str] = set()
+    anything: object = None
+
+
+def test_set_goes_out_in_one_order_in_every_process():
+    """Its own order is another one in each process, and a chosen id with the same payload would be a conflict."""
+    codec = PayloadCodec("q", Loose, 10_000)
+    tags = [f"tag-{number}" for number in range(30)]
+    raw, _ = codec.encode({"tags": set(tags), "anything": set(tags)})
+    found = msgspec.json.decode(raw)
+    assert found["tags"] == found["anything"] == sorted(tags)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"anything": {1: 1, "1": 2}},
+        {"anything": {1: 2, "a": 3}},
+        {"anything": {1, "a"}},
+        Loose(mixed={1, "a"}),
+        {"mixed": [1, "a"]},
+    ],
+    ids=[
+        "a key twice",
+        "keys of two kinds",
+        "a set of two kinds",
+        "a field of two kinds",
+        "the same as a list",
+    ],
+)
+def test_what_has_no_order_is_refused_and_not_sent_in_any(payload):
+    """One of two entries would be lost, or the bytes would be others in each process."""
+    with pytest.raises(PayloadError, match="q: "):
+        PayloadCodec("q", Loose, 10_000).encode(payload)

@@ -56,24 +56,29 @@ class PayloadCodec:
             PayloadError: It does not fit; the error names the field.
             PayloadTooLargeError: It is larger than the queue takes.
         """
-        if isinstance(payload, msgspec.Struct):
-            if not isinstance(payload, self.kind):
-                found, wanted = _full_name(type(payload)), _full_name(self.kind)
-                raise PayloadError(
-                    self.queue, "", f"the payload is a {found}, and the queue takes a {wanted}"
-                )
-        elif isinstance(payload, Mapping):
-            payload = to_wire(payload, self.kind)  # type: ignore[assignment]  # a map of the wire's names
-        else:
-            raise PayloadError(
-                self.queue, "", f"the payload is a {type(payload).__name__}; it must be an object"
-            )
-        raw = encode_json(self.queue, payload)
-        value = self.decode(raw)
-        # What the decoder made of it is what is sent: defaults filled in, numbers and times in one form.
-        final = msgspec.json.encode(value, order="sorted")
+        if not isinstance(payload, self.kind):
+            payload = self._by_wire(payload)
+        try:
+            raw = msgspec.json.encode(payload, order="sorted")
+            value = self._decoder.decode(raw) if len(raw) <= self.max_bytes else self.decode(raw)
+            # What the decoder made of it is what is sent: defaults filled in, numbers and times in one form.
+            final = msgspec.json.encode(value, order="sorted")
+        except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
+            value = self.decode(
+                encode_json(self.queue, payload)
+            )  # the same with care: it names what is wrong
+            final = encode_json(self.queue, value)
         check_size(self.queue, final, self.max_bytes)  # with the defaults in it may have grown past the limit
         return final, value
+
+    def _by_wire(self, payload: object) -> Mapping[str, object]:
+        """A payload that is no Struct of the queue's as a map of the wire's names."""
+        if isinstance(payload, Mapping):
+            return to_wire(payload, self.kind)  # type: ignore[return-value]  # a map of the wire's names
+        if isinstance(payload, msgspec.Struct):
+            found, wanted = _full_name(type(payload)), _full_name(self.kind)
+            raise PayloadError(self.queue, "", f"the payload is a {found}, and the queue takes a {wanted}")
+        raise PayloadError(self.queue, "", f"the payload is a {type(payload).__name__}; it must be an object")
 
     def decode(self, raw: bytes | msgspec.Raw) -> msgspec.Struct:
         """Read a payload.
