@@ -17,8 +17,9 @@ from redis.asyncio.connection import AbstractConnection
 
 from jobrunner.errors import ClosedClientError, StoreError
 from jobrunner.store.faults import translate
+from jobrunner.store.places import Places
 from jobrunner.store.stream import Stream
-from jobrunner.store.wire import Command, pack_many
+from jobrunner.store.wire import Command, pack, pack_many
 
 TIMEOUT_S = 8.0
 """Seconds that a command may take, many times what the slowest one needs, before its answer counts as lost."""
@@ -76,13 +77,22 @@ class ConnectionLink:
     def __init__(self, make: Callable[[], Awaitable[AbstractConnection]], limit: int = CONNECTIONS) -> None:
         self._make = make
         self._idle: list[Stream] = []
-        self._places = asyncio.Semaphore(limit)
+        self._places = Places(limit)
         self._closed = False
         self._pid = os.getpid()
 
     async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:
         """Send one command and return its reply."""
-        (reply,) = await self.send_many((command,), timeout)
+        data = pack(command)
+        stream = self._ready() or await self._get_ready()
+        try:
+            (reply,) = await stream.ask(data, 1, timeout)
+        except _LOST as error:
+            raise self._lost(stream, error, command) from error
+        except BaseException:
+            self._abandon(stream)
+            raise
+        self._give_back(stream)
         if isinstance(reply, driver.ResponseError):
             raise reply
         return reply
@@ -90,21 +100,16 @@ class ConnectionLink:
     async def send_many(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
         """Send commands together; a server's error stands in its place as an exception."""
         data = pack_many(commands)
-        async with self._places:
-            stream = self._ready() or await self._connect()
-            try:
-                replies = await stream.ask(data, len(commands), timeout)
-            except _LOST as error:
-                stream.abort()
-                await self.reset()  # the others are dead too, likely, and the next should find a new primary
-                raise translate(error, str(commands[0][0]), sent=True) from error
-            except BaseException:
-                stream.abort()  # cancelled: nothing is wrong with the others
-                raise
-            self._idle.append(stream)
-            if self._closed:
-                await self.reset()  # closed while the command was under way
-            return replies
+        stream = self._ready() or await self._get_ready()
+        try:
+            replies = await stream.ask(data, len(commands), timeout)
+        except _LOST as error:
+            raise self._lost(stream, error, commands[0]) from error
+        except BaseException:
+            self._abandon(stream)
+            raise
+        self._give_back(stream)
+        return replies
 
     async def send_in_row(self, commands: Sequence[Command], timeout: float = TIMEOUT_S) -> list[object]:
         """Send commands over one connection, in this order."""
@@ -116,9 +121,7 @@ class ConnectionLink:
 
     async def reset(self) -> None:
         """Close what is idle."""
-        idle, self._idle = self._idle, []
-        for stream in idle:
-            stream.close()
+        self._close_idle()
 
     async def close(self) -> None:
         """Close everything, and wait for the farewells that TLS sends: a loop that ends before them leaks sockets."""
@@ -127,13 +130,53 @@ class ConnectionLink:
         await asyncio.gather(*[stream.closed() for stream in idle])
 
     def _ready(self) -> Stream | None:
+        """A stream that stands, and a place; None where one of them must be waited for."""
         if os.getpid() != self._pid:
             raise ClosedClientError("this client was carried over a fork; make a new one in this process")
         while self._idle:
+            if not self._places.take():
+                return None
             stream = self._idle.pop()
             if stream.is_open:
                 return stream
+            self._places.leave()
         return None
+
+    async def _get_ready(self) -> Stream:
+        """Wait for a place, and connect where no stream stands then."""
+        if not self._places.take():
+            await self._places.wait()
+        try:
+            while self._idle:
+                stream = self._idle.pop()
+                if stream.is_open:
+                    return stream
+            return await self._connect()
+        except BaseException:
+            self._places.leave()
+            raise
+
+    def _give_back(self, stream: Stream) -> None:
+        self._idle.append(stream)
+        if self._closed:  # while the command was under way
+            self._close_idle()
+        self._places.leave()
+
+    def _lost(self, stream: Stream, error: Exception, command: Command) -> StoreError:
+        """End a stream whose answer is lost, and the others, which are dead too, likely: the next finds a new primary."""
+        self._abandon(stream)
+        self._close_idle()
+        return translate(error, str(command[0]), sent=True)
+
+    def _abandon(self, stream: Stream) -> None:
+        """End a stream with a command under way."""
+        stream.abort()
+        self._places.leave()
+
+    def _close_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for stream in idle:
+            stream.close()
 
     async def _connect(self) -> Stream:
         if self._closed:

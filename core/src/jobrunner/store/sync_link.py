@@ -14,7 +14,7 @@ from jobrunner.errors import ClosedClientError, StoreError
 from jobrunner.store.faults import translate
 from jobrunner.store.link import CONNECTIONS
 from jobrunner.store.sync_stream import SyncStream
-from jobrunner.store.wire import Command, pack_many
+from jobrunner.store.wire import Command, pack, pack_many
 
 _LOST = (driver.RedisError, OSError, EOFError)
 """What a connection raises when its answer is lost."""
@@ -65,19 +65,14 @@ class SyncConnectionLink:
 
     def send(self, command: Command) -> object:
         """Send one command and return its reply."""
-        (reply,) = self.send_many((command,))
+        (reply,) = self._ask(pack(command), 1, command)
         if isinstance(reply, driver.ResponseError):
             raise reply
         return reply
 
     def send_many(self, commands: Sequence[Command]) -> list[object]:
         """Send commands together; a server's error stands in its place as an exception."""
-        data = pack_many(commands)
-        self._places.get()
-        try:
-            return self._ask(data, commands)
-        finally:
-            self._places.put(None)
+        return self._ask(pack_many(commands), len(commands), commands[0])
 
     def send_in_row(self, commands: Sequence[Command]) -> list[object]:
         """Send commands over one connection, in this order."""
@@ -97,21 +92,25 @@ class SyncConnectionLink:
         self._closed = True
         self.reset()
 
-    def _ask(self, data: bytes, commands: Sequence[Command]) -> list[object]:
-        stream = self._take()
+    def _ask(self, data: bytes, number: int, first: Command) -> list[object]:
+        self._places.get()
         try:
-            replies = stream.ask(data, len(commands))
-        except _LOST as error:
-            stream.close()
-            self.reset()  # the others are likely to be dead too, and the next one should find a new primary
-            raise translate(error, str(commands[0][0]), sent=True) from error
-        except BaseException:
-            stream.close()  # interrupted: nothing is wrong with the others
-            raise
-        self._idle.append(stream)
-        if self._closed:  # while the command was under way
-            self.reset()
-        return replies
+            stream = self._take()
+            try:
+                replies = stream.ask(data, number)
+            except _LOST as error:
+                stream.close()
+                self.reset()  # the others are likely to be dead too, and the next one should find a new primary
+                raise translate(error, str(first[0]), sent=True) from error
+            except BaseException:
+                stream.close()  # interrupted: nothing is wrong with the others
+                raise
+            self._idle.append(stream)
+            if self._closed:  # while the command was under way
+                self.reset()
+            return replies
+        finally:
+            self._places.put(None)
 
     def _take(self) -> SyncStream:
         if os.getpid() != self._pid:
@@ -121,7 +120,7 @@ class SyncConnectionLink:
                 stream = self._idle.pop()  # atomic, so no lock
             except IndexError:
                 break
-            if stream.is_quiet:
+            if not stream.unread.poll(0):
                 return stream
             stream.close()
         if self._closed:

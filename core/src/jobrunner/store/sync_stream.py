@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
+import math
 import select
 import socket
 import threading
@@ -12,7 +14,7 @@ from typing import Self
 import redis.exceptions as driver
 from redis.connection import AbstractConnection
 
-from jobrunner.store.wire import CLOSED, UNASKED, reader, replies_in
+from jobrunner.store.wire import NO_ANSWER, UNASKED, reader, replies_in
 
 READ_BYTES = 65_536
 """Bytes that are read at once at the most."""
@@ -35,9 +37,13 @@ class SyncStream:
         self._opened = opened
         self._socket: socket.socket = opened._sock  # type: ignore[assignment]  # noqa: SLF001 - it has no other way
         self._timeout = self._socket.gettimeout()
+        self._is_bare = _is_bare(type(self._socket))
+        if self._is_bare:
+            self._socket.settimeout(None)
         self._parser = reader()
-        self._unread = select.poll()  # not `select`, which ends at the thousandth open file
-        self._unread.register(self._socket, select.POLLIN)
+        self.unread = select.poll()  # not `select`, which ends at the thousandth open file
+        """Tells at once of what has come since the last reply: the connection's end, or what nobody asked for."""
+        self.unread.register(self._socket, select.POLLIN)
 
     @classmethod
     def over(cls, connection: AbstractConnection, within: float = GREETING_S) -> Self:
@@ -63,11 +69,6 @@ class SyncStream:
             end.cancel()
         return cls(connection)
 
-    @property
-    def is_quiet(self) -> bool:
-        """Whether nothing has come since the last reply: neither the connection's end nor what nobody asked for."""
-        return not self._unread.poll(0)
-
     def ask(self, data: bytes, replies: int) -> list[object]:
         """Send requests and wait for their replies; a server's error stands in its place as an exception.
 
@@ -82,31 +83,60 @@ class SyncStream:
             redis.exceptions.InvalidResponse: What came is no reply, or more than was asked for.
         """
         begun = time.monotonic()
-        self._socket.sendall(data)
-        answer = self._read()
-        if len(answer) < replies:
-            self._read_on(answer, replies, begun)
+        try:
+            if self._is_bare:
+                self._send(data)
+                answer = self._read_within(self._timeout)
+            else:
+                self._socket.sendall(data)
+                answer = replies_in(self._parser, self._socket.recv(READ_BYTES))
+            if len(answer) < replies:
+                self._read_on(answer, replies, begun)
+        except TimeoutError:
+            raise TimeoutError(NO_ANSWER) from None
         if len(answer) > replies or self._parser.has_data():
             raise driver.InvalidResponse(UNASKED)
         return answer
 
-    def _read(self) -> list[object]:
-        part = self._socket.recv(READ_BYTES)
-        if not part:
-            raise driver.ConnectionError(CLOSED)
-        return replies_in(self._parser, part)
+    # Python asks the system before each write and each read whether it can be done. A socket that blocks is not asked:
+    # what is written is mostly taken at once, and what is read is waited for here.
+
+    def _send(self, data: bytes) -> None:
+        try:
+            sent = self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._socket.settimeout(self._timeout)
+            self._socket.sendall(memoryview(data)[sent:])
+            self._socket.settimeout(None)
+
+    def _read_within(self, seconds: float | None) -> list[object]:
+        if not self.unread.poll(None if seconds is None else math.ceil(seconds * 1000)):
+            raise TimeoutError
+        return replies_in(self._parser, self._socket.recv(READ_BYTES))
 
     def _read_on(self, answer: list[object], replies: int, begun: float) -> None:
-        """Read what is missing. The socket's timeout is for each piece; a server that sends a byte now and then meets it."""
+        """Read what is missing, all of it within the time; a server that sends a byte now and then meets every shorter one."""
         while len(answer) < replies:
-            if self._timeout is not None:
-                self._socket.settimeout(max(begun + self._timeout - time.monotonic(), LEAST_S))
-            answer += self._read()
-        self._socket.settimeout(self._timeout)
+            left = None if self._timeout is None else max(begun + self._timeout - time.monotonic(), LEAST_S)
+            if self._is_bare:
+                answer += self._read_within(left)
+            else:
+                self._socket.settimeout(left)
+                answer += replies_in(self._parser, self._socket.recv(READ_BYTES))
+        if not self._is_bare:
+            self._socket.settimeout(self._timeout)
 
     def close(self) -> None:
         """End it."""
         self._opened.disconnect()
+
+
+def _is_bare(kind: type[socket.socket]) -> bool:
+    """Whether a socket's reads and writes are the system's, and not those of TLS or of somebody's own kind of thread."""
+    plain = _socket.socket
+    return hasattr(socket, "MSG_DONTWAIT") and kind.recv is plain.recv and kind.send is plain.send
 
 
 def _cut_off(connection: AbstractConnection) -> None:

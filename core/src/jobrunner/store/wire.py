@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import hiredis
+import msgspec
 import redis.exceptions as driver
 
 from jobrunner.store.answers import AS_IT_WAS
 
-Command = Sequence[object]
-
+NO_ANSWER = "no answer in time"
 CLOSED = "the server closed the connection"
 UNASKED = "the server said something that it was not asked"
 
 _REDIRECTIONS = {"MOVED": driver.MovedError, "ASK": driver.AskError}
+
+
+PART = b"$%d\r\n%s\r\n"
+"""A part of a command as it goes over the wire: its length in bytes, and itself."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A command that is packed already, and its parts for whoever looks at one of them.
+
+    Packing costs a producer as much as the making of a job, and most of what it sends is the same each time. Nobody checks
+    that the bytes say what the parts say.
+    """
+
+    opening: tuple[object, ...]
+    rest: Sequence[object]
+    data: bytes
+
+    def __iter__(self) -> Iterator[object]:
+        yield from self.opening
+        yield from self.rest
+
+    def __len__(self) -> int:
+        return len(self.opening) + len(self.rest)
+
+    def __getitem__(self, at: int) -> object:
+        ahead = len(self.opening)
+        return self.opening[at] if at < ahead else self.rest[at - ahead]
+
+
+Command: TypeAlias = Sequence[object] | Prepared
 
 
 def pack(command: Command) -> bytes:
@@ -24,6 +55,8 @@ def pack(command: Command) -> bytes:
         hiredis.HiredisError: A part is neither text, bytes nor a number.
         UnicodeEncodeError: A text cannot be written as UTF-8.
     """
+    if type(command) is Prepared:
+        return command.data
     try:
         return _packed(command)
     except UnicodeEncodeError:  # the name of something that somebody else wrote among our keys
@@ -52,8 +85,11 @@ def replies_in(parser: hiredis.Reader, data: bytes) -> list[object]:
     """The replies that are whole once some bytes have come.
 
     Raises:
+        redis.exceptions.ConnectionError: There are none: the other side has closed.
         redis.exceptions.InvalidResponse: The bytes are no reply, or one that nothing can hold.
     """
+    if not data:
+        raise driver.ConnectionError(CLOSED)
     replies: list[object] = []
     try:
         parser.feed(data)
