@@ -20,7 +20,7 @@ from .flow import Flow
 SHAS = {name: script(name).sha for name in SCRIPT_KEYS}
 LATER = [4, 6, 7, 10, 13, 16, 20]
 STEPS = "Two of five jobs ask for a retry, one of five does three steps, each of them once."
-SCRIPTS = ["enqueue", "exchange", "extend", "recover", "note"]
+SCRIPTS = ["enqueue", "enqueue_one", "exchange", "extend", "recover", "note"]
 LOSSES = pytest.mark.parametrize(
     "fault", [DropReply(), DropRequest(), Reset()], ids=["reply lost", "request lost", "reset"]
 )

@@ -130,7 +130,19 @@ class Client(Producer):
         if not self._book.knows(queue):
             await self._learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = await self._send([draft], room, options.durability)
+        alone = self._call_alone(self.store, draft, options.durability)
+        since = None
+        if alone is not None:
+            begun = time.monotonic()
+            try:
+                answer = await self.store.run(alone)
+            except (StoreUnavailableError, OutcomeUnknownError) as error:
+                await asyncio.sleep(self._wait(error, 1, begun))
+                since = begun  # the long way tells whether it got in
+            else:
+                if self._is_in(draft, answer):
+                    return JobHandle(self.store, draft.job.id, queue, created=True)
+        known = await self._send([draft], room, options.durability, since)
         return self._handle(queue, draft, known)
 
     async def enqueue_many(
@@ -204,12 +216,17 @@ class Client(Producer):
         self._book.learn(queue, declared, schema)
 
     async def _send(
-        self, drafts: Sequence[Draft], room: Room, durability: Durability | None = None
+        self,
+        drafts: Sequence[Draft],
+        room: Room,
+        durability: Durability | None = None,
+        since: float | None = None,
     ) -> dict[str, str]:
         call = self._call(self.store, drafts)
         run = self._replicated(drafts[0].queue) if durability == "replicated" else self.store.run
         while True:
-            answer = await self._retried(call, run)
+            answer = await self._retried(call, run, since)
+            since = None
             try:
                 return self._answer(drafts, answer)
             except QueueFullError as full:
@@ -225,9 +242,13 @@ class Client(Producer):
         return run
 
     async def _retried(
-        self, call: calls.Call[T], run: Callable[[calls.Call[T]], Awaitable[T]] | None = None
+        self,
+        call: calls.Call[T],
+        run: Callable[[calls.Call[T]], Awaitable[T]] | None = None,
+        since: float | None = None,
     ) -> T:
-        begun, failures = time.monotonic(), 0
+        """Run a call, again and again while the store is away; `since` is when another way to the same end failed first."""
+        begun, failures = (time.monotonic(), 0) if since is None else (since, 1)
         while True:
             try:
                 return await (run or self.store.run)(call)

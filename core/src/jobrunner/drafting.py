@@ -37,6 +37,8 @@ MAX_HEADER = 1024
 MAX_UNIQUE = 256
 """Characters of a unique key."""
 
+_NONE: Mapping[str, object] = {}
+
 DUE_HEADER = "jobrunner-due"
 """When a delayed job is due, in ms since 1970 by the producer's clock: for telling its wait, not for its order."""
 
@@ -75,6 +77,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tenant: str
     priority: int
     delay_ms: int
+    is_plain: bool
+    """Whether it can run now, has no unique key, and its queue declares no bound."""
 
 
 class Drafter:
@@ -110,11 +114,13 @@ class Drafter:
         self._ids = JobIds()
         self._options = options
         self._queue = queue
+        self._fields = _fields(declared, queue) if queue is not None else []
         self._check = check
         self._priority = _priority(declared, options.priority)
         self._headers = _headers(declared, {**(options.headers or {}), **(headers or {})})
         by_payload = options.at is None and options.delay is None and bool(declared.schedule_field)
         self._when = None if by_payload else _when(declared, {}, options)
+        self._is_bounded = bool(declared.max_waiting or declared.max_waiting_bytes)
         self._job_id = None if options.job_id is None else check_job_id(options.job_id)
 
     def draft(self, payload: Payload, job_id: str | None = None) -> Draft:
@@ -134,11 +140,16 @@ class Drafter:
         """
         declared, options = self._declared, self._options
         chosen = self._job_id if job_id is None else check_job_id(job_id)
-        raw, fields = _encoded(declared, payload, self._queue, self._check)
+        if self._queue is not None:
+            raw, value = self._queue.codec.encode(payload)
+            fields = {wire: getattr(value, name) for wire, name in self._fields} if self._fields else _NONE
+        else:
+            raw, fields = _encoded_by_name(declared, payload, self._check)
         tenant = _tenant(declared, fields, options.tenant) or options.parent_tenant
         when, delay_ms = self._when or _when(declared, fields, options)
         key = options.unique if options.unique is not None else fields.get(declared.unique_field or "")
-        return Checked(raw, chosen or "", tenant, when, delay_ms, _unique(declared, tenant, key))
+        unique = "" if key is None else _unique(declared, tenant, key)
+        return Checked(raw, chosen or "", tenant, when, delay_ms, unique)
 
     def make(self, checked: Checked) -> Draft:
         """Give a job its id and its record. Nothing that a producer said can go wrong here."""
@@ -160,6 +171,7 @@ class Drafter:
             tenant=tenant,
             priority=self._priority,
             delay_ms=checked.delay_ms,
+            is_plain=not unique and checked.when == "0" and not self._is_bounded,
         )
 
 
@@ -176,20 +188,20 @@ def draft(
     return Drafter(declared, options, queue=queue, check=check, headers=headers).draft(payload)
 
 
-def _encoded(
-    declared: Declaration, payload: Payload, queue: Queue | None, check: Callable[[bytes], None] | None
+def _fields(declared: Declaration, queue: Queue) -> list[tuple[str, str]]:
+    """The fields of a payload that say something to the queue: each by the wire's name and by the Struct's."""
+    pairs = [
+        (declared.tenant_field, queue.tenant_field),
+        (declared.schedule_field, queue.schedule_field),
+        (declared.unique_field, queue.unique_field),
+    ]
+    return [(wire, name) for wire, name in pairs if name]
+
+
+def _encoded_by_name(
+    declared: Declaration, payload: Payload, check: Callable[[bytes], None] | None
 ) -> tuple[bytes, Mapping[str, object]]:
-    """The payload as JSON, and those of its fields that the queue asks for, by the wire's names."""
-    if queue is not None:
-        raw, value = queue.codec.encode(payload)
-        fields: dict[str, object] = {}
-        if queue.tenant_field:
-            fields[declared.tenant_field] = getattr(value, queue.tenant_field)
-        if queue.schedule_field:
-            fields[declared.schedule_field] = getattr(value, queue.schedule_field)
-        if queue.unique_field:
-            fields[declared.unique_field] = getattr(value, queue.unique_field)
-        return raw, fields
+    """The payload as JSON and its fields by the wire's names, where the queue's plugin is not installed."""
     if not isinstance(payload, (msgspec.Struct, Mapping)):
         raise PayloadError(
             declared.name, "", f"the payload is a {type(payload).__name__}; it must be an object"
@@ -217,7 +229,7 @@ def _tenant(declared: Declaration, fields: Mapping[str, object], asked: str | No
 
 def _unique(declared: Declaration, tenant: str, key: object) -> str:
     """A unique key as the store has it: one tenant's says nothing of another's. Empty where there is none."""
-    if key is None or key == "":
+    if key == "":
         return ""
     is_key = isinstance(key, (str, int)) and not isinstance(key, bool)
     text = str(key) if is_key else ""

@@ -34,10 +34,9 @@ class _Handle:
 
     __slots__ = ("created", "id", "queue")
 
-    def __init__(self, job_id: str, queue: str, *, created: bool) -> None:
-        self.id = job_id
-        self.queue = queue
-        self.created = created
+    id: str
+    queue: str
+    created: bool
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.queue} {self.id}{'' if self.created else ' (was there)'}>"
@@ -49,8 +48,10 @@ class JobHandle(_Handle):
     __slots__ = ("_store",)
 
     def __init__(self, store: Store, job_id: str, queue: str, *, created: bool) -> None:
-        super().__init__(job_id, queue, created=created)
         self._store = store
+        self.id = job_id
+        self.queue = queue
+        self.created = created
 
     async def result(self, timeout: float | None = None) -> object:
         """Wait for the job to end and return what its handler returned, as plain maps and lists.
@@ -82,8 +83,10 @@ class SyncJobHandle(_Handle):
     __slots__ = ("_store",)
 
     def __init__(self, store: SyncStore, job_id: str, queue: str, *, created: bool) -> None:
-        super().__init__(job_id, queue, created=created)
         self._store = store
+        self.id = job_id
+        self.queue = queue
+        self.created = created
 
     def result(self, timeout: float | None = None) -> object:
         """Wait for the job to end and return what its handler returned; see `JobHandle.result`."""

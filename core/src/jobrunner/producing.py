@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from jobrunner.backoff import reconnect_delay
-from jobrunner.drafting import Draft, Options, Payload
+from jobrunner.drafting import Draft, Durability, Options, Payload
 from jobrunner.errors import ConflictError, JobrunnerError, OutcomeUnknownError, QueueFullError, StoreError
 from jobrunner.events import JobEnqueued
 from jobrunner.observers import Observers
 from jobrunner.plugins import Plugins
 from jobrunner.queuebook import QueueBook
 from jobrunner.store import calls
-from jobrunner.store.answers import Enqueued
+from jobrunner.store.answers import Enqueued, EnqueuedOne
 from jobrunner.store.calls import MAX_ENQUEUE
 from jobrunner.store.store import Store, SyncStore
 
@@ -29,6 +29,10 @@ FIRST_PAUSE_S, PAUSE_S = 0.05, 1.0
 
 MAX_BATCH_BYTES = 4 << 20
 """Bytes that one batch of an `enqueue_many` sends at the most."""
+
+
+LIMITED_S = 10.0
+"""Seconds for which a queue is believed to have rules; an enqueue that asks in vain costs a round trip more."""
 
 
 class BatchError(JobrunnerError):
@@ -85,10 +89,13 @@ class Producer:
         self.plugins = plugins
         self._book = QueueBook(plugins)
         self._retry_for = retry_for
+        self._limited: dict[str, float] = {}
+        """Queue whose operators have made rules -> until when that is believed, by the monotonic clock."""
         self._observers = Observers(
             (plugin.name, function)  # type: ignore[misc]  # an implementation of jobrunner_event
             for plugin, function in plugins.implementing("jobrunner_event")
         )
+        self._is_heard = self._observers.wants(JobEnqueued)
 
     def _answer(self, drafts: Sequence[Draft], answer: Enqueued) -> dict[str, str]:
         """The ids that were not taken in, each with the job that is there instead; raises what the store refused."""
@@ -100,22 +107,47 @@ class Producer:
                 queue, answer.waiting, answer.max_waiting, size=answer.bytes, max_size=answer.max_bytes
             )
         known = {job_id: job_id for job_id in answer.ids} | dict(answer.instead)
-        if self._observers.wants(JobEnqueued):
-            owner = self.plugins.owner(queue)
-            for draft in drafts:
-                self._observers.tell(
-                    JobEnqueued(
-                        timestamp=self._observers.now(),
-                        queue=queue,
-                        plugin=owner.name if owner else "",
-                        job_id=known.get(draft.job.id, draft.job.id),
-                        tenant=draft.tenant,
-                        priority=draft.priority,
-                        delay_ms=draft.delay_ms,
-                        created=draft.job.id not in known,
-                    )
-                )
+        if self._is_heard:
+            self._tell(drafts, known)
         return known
+
+    def _tell(self, drafts: Sequence[Draft], known: Mapping[str, str]) -> None:
+        """Tell observers of jobs that are there now, some of them from before."""
+        owner = self.plugins.owner(drafts[0].queue)
+        for draft in drafts:
+            self._observers.tell(
+                JobEnqueued(
+                    timestamp=self._observers.now(),
+                    queue=draft.queue,
+                    plugin=owner.name if owner else "",
+                    job_id=known.get(draft.job.id, draft.job.id),
+                    tenant=draft.tenant,
+                    priority=draft.priority,
+                    delay_ms=draft.delay_ms,
+                    created=draft.job.id not in known,
+                )
+            )
+
+    def _call_alone(
+        self, store: Store | SyncStore, draft: Draft, durability: Durability | None
+    ) -> calls.Call[EnqueuedOne] | None:
+        """The short way in for one job; None where it is known not to do, for what the job asks or for its queue's rules."""
+        queue = draft.queue
+        if not draft.is_plain or durability is not None:
+            return None
+        if self._limited and time.monotonic() < self._limited.get(queue, 0.0):
+            return None
+        return calls.enqueue_one(store.keys(queue), draft.job)
+
+    def _is_in(self, draft: Draft, answer: EnqueuedOne) -> bool:
+        """Whether the short way led in; where it did not, the long way must be taken."""
+        if answer == "taken":
+            if self._is_heard:
+                self._tell([draft], {})
+            return True
+        if answer == "limited":
+            self._limited[draft.queue] = time.monotonic() + LIMITED_S
+        return False
 
     def _call(self, store: Store | SyncStore, drafts: Sequence[Draft]) -> calls.Call[Enqueued]:
         queue = drafts[0].queue

@@ -91,9 +91,22 @@ class SyncClient(Producer):
     ) -> SyncJobHandle:
         """Enqueue one job with its options in one value; see `Client.enqueue`."""
         room = NO_WAIT if wait is None else Room(wait)
-        self.learn(queue)
+        if not self._book.knows(queue):
+            self.learn(queue)
         draft = self._book.drafter(queue, options).draft(payload)
-        known = self._send([draft], room, options.durability)
+        alone = self._call_alone(self.store, draft, options.durability)
+        since = None
+        if alone is not None:
+            begun = time.monotonic()
+            try:
+                answer = self.store.run(alone)
+            except (StoreUnavailableError, OutcomeUnknownError) as error:
+                time.sleep(self._wait(error, 1, begun))
+                since = begun  # the long way tells whether it got in
+            else:
+                if self._is_in(draft, answer):
+                    return SyncJobHandle(self.store, draft.job.id, queue, created=True)
+        known = self._send([draft], room, options.durability, since)
         return self._handle(queue, draft, known)
 
     def enqueue_many(
@@ -200,12 +213,17 @@ class SyncClient(Producer):
         return Factory(self.plugins, name, self.enqueue)
 
     def _send(
-        self, drafts: Sequence[Draft], room: Room, durability: Durability | None = None
+        self,
+        drafts: Sequence[Draft],
+        room: Room,
+        durability: Durability | None = None,
+        since: float | None = None,
     ) -> dict[str, str]:
         call = self._call(self.store, drafts)
         run = self._replicated(drafts[0].queue) if durability == "replicated" else self.store.run
         while True:
-            answer = self._retried(call, run)
+            answer = self._retried(call, run, since)
+            since = None
             try:
                 return self._answer(drafts, answer)
             except QueueFullError as full:
@@ -220,8 +238,14 @@ class SyncClient(Producer):
 
         return run
 
-    def _retried(self, call: calls.Call[T], run: Callable[[calls.Call[T]], T] | None = None) -> T:
-        begun, failures = time.monotonic(), 0
+    def _retried(
+        self,
+        call: calls.Call[T],
+        run: Callable[[calls.Call[T]], T] | None = None,
+        since: float | None = None,
+    ) -> T:
+        """Run a call, again and again while the store is away; `since` is when another way to the same end failed first."""
+        begun, failures = (time.monotonic(), 0) if since is None else (since, 1)
         while True:
             try:
                 return (run or self.store.run)(call)

@@ -56,10 +56,10 @@ async def walk() -> int:
     return 1
 
 
-def errands(**more):
+def errands(name="errand", **more):
     retry = RetryPolicy(max_attempts=2, base=0.01, cap=0.01)
     more = {"max_waiting_bytes": 1 << 30, "unique_field": None} | more
-    return Queue("errand", Errand, run_errand, concurrency=3, retry=retry, lease=1, **more)
+    return Queue(name, Errand, run_errand, concurrency=3, retry=retry, lease=1, **more)
 
 
 @pytest.fixture
@@ -195,10 +195,12 @@ async def test_worker_and_producer_live_with_exactly_what_the_doctor_prints(user
     """A right too few is a job that fails one night; a right too many is a hole."""
     work, produce = users.url("worker"), users.url("producer")
     root = Bed(users.server.url, [errands()])
-    bed = bed_at(work, errands())
+    bed = bed_at(work, errands(), errands("free", max_waiting_bytes=None))
     users.redis.config_resetstat()
 
     lines = await live(bed, produce, root.admin)
+    with SyncClient(open_sync_store(parse_url(produce)), bed.plugins) as producer:
+        producer.enqueue("free", Errand())  # the short way in, which no bound closes here
     assert users.denied() == []
     assert [line for line in lines if line["event"] == "worker.store_lost"] == []
     granted = {*permissions.commands("worker", bed.address), *permissions.commands("producer", bed.address)}

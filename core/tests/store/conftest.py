@@ -59,6 +59,9 @@ class Bench:
     def enqueue(self, *jobs, max_waiting=0, max_bytes=0):
         return self.run(calls.enqueue(self.keys, jobs, max_waiting, max_bytes))
 
+    def enqueue_alone(self, one):
+        return self.run(calls.enqueue_one(self.keys, one))
+
     def put(self, *ids, **more):
         answer = self.enqueue(*[job(name, **more) for name in ids])
         assert (answer.status, answer.ids) == ("ok", [])

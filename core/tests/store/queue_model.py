@@ -11,6 +11,7 @@ import pytest
 from jobrunner.errors import LateExchangeError
 from jobrunner.model import State
 from jobrunner.store import calls
+from jobrunner.store.answers import Enqueued
 
 from .conftest import LEASE, job
 from .expected import NOTHING, OWN_MS, Expected, Known
@@ -80,7 +81,12 @@ class Model(Expected):
                 band, tenant = self.chance.choice((0, 5, 100)), self.chance.choice(TENANTS)
                 batch.append(job(name, when=delay, priority=band, tenant=tenant))
             fresh[name] = (band, tenant, delay)
-        answer = self.bench.enqueue(*batch)
+        said = ""
+        if len(batch) == 1 and batch[0].when == "0":  # the short way in
+            said = self.bench.enqueue_alone(batch[0])
+            assert said == "limited" or (said == "taken") == (batch[0].id in fresh)
+            self.met.add(f"alone: {said}")
+        answer = Enqueued("ok", []) if said == "taken" else self.bench.enqueue(*batch)
         if clash:
             assert (answer.status, answer.ids) == ("conflict", clash)
             self.met.add("conflict")

@@ -210,28 +210,3 @@ def test_first_job_of_an_empty_queue_may_not_be_larger_than_all_that_it_takes(qu
     """Nothing to sample is no reason to let it pass."""
     assert queue.enqueue(job("a", payload=b'"' + b"x" * 500 + b'"'), max_bytes=400).status == "full"
     assert queue.where() == {}
-
-
-def test_single_job_leaves_what_it_would_have_left_in_a_batch(queue):
-    """It takes a shorter way through the script; two ways that drift apart would break order and counts."""
-    one_by_one = [job(f"j{k}", tenant=("a", "b", "")[k % 3], priority=(10, 3)[k % 2]) for k in range(12)]
-    for one in one_by_one:
-        queue.enqueue(one)
-    short = queue.snapshot()
-    queue.redis.delete(*queue.redis.keys("jr:{q}:*"))
-
-    for one in one_by_one:
-        queue.enqueue(one, max_waiting=1_000_000)  # a cap is not for the short way
-
-    assert queue.snapshot() == short
-
-
-@pytest.mark.parametrize("max_waiting", [0, 1_000_000], ids=["alone", "as a batch"])
-def test_count_of_a_tenant_that_is_no_number_keeps_nobody_out(queue, max_waiting):
-    """Somebody's mistake in one field must not stop a tenant."""
-    queue.redis.hset(queue.keys["tally"], "waiting|t1", "many")
-
-    assert queue.enqueue(job("a"), max_waiting=max_waiting).status == "ok"
-
-    assert queue.where() == {"a": "waiting"}
-    assert queue.redis.hget(queue.keys["tally"], "waiting|t1") == b"1"

@@ -21,6 +21,20 @@ def test_enqueue_that_meets_a_key_of_another_kind_takes_nothing_in(queue, part):
     assert queue.take()[1] == ["a"]
 
 
+@pytest.mark.parametrize("part", ["jobs", "wait", "seen", "share", "meta"])
+def test_one_enqueue_that_meets_a_key_of_another_kind_takes_nothing_in(queue, part):
+    """The same of the short way."""
+    queue.redis.set(queue.keys[part], "not ours")
+    with pytest.raises(StoreCorruptError):
+        queue.enqueue_alone(job("a"))
+    assert queue.redis.keys("jr:{q}:*") == [queue.keys[part].encode()]
+    queue.redis.delete(queue.keys[part])
+
+    assert queue.enqueue_alone(job("a")) == "taken"
+
+    assert queue.take()[1] == ["a"]
+
+
 def test_id_twice_in_a_batch_with_another_payload_is_a_conflict(queue):
     """One of the two would be lost without a word."""
     before = queue.snapshot()

@@ -31,6 +31,7 @@ EXCHANGE = Exchange(consumer="w", serial=1, nonce=new_nonce(), want=1, lease_ms=
 
 CALLS = {
     "enqueue": calls.enqueue(KEYS, [NewJob("a", "0", b'10,"",1,{}]')]),
+    "enqueue_one": calls.enqueue_one(KEYS, NewJob("a", "0", b'10,"",1,{}]')),
     "exchange": calls.exchange(KEYS, EXCHANGE),
     "extend": calls.extend(KEYS, 1000, [("a", new_nonce())]),
     "recover": calls.recover(KEYS, lease_ms=1, limit=1, max_crashes=3, seed=1, delays_ms=[1]),

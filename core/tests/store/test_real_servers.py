@@ -31,6 +31,8 @@ def test_full_server_refuses_producers_and_lets_workers_drain(full_queue):
     before = queue.snapshot()
     with pytest.raises(StoreFullError):
         queue.enqueue(job("new"))
+    with pytest.raises(StoreFullError):
+        queue.enqueue_alone(job("new"))
     assert queue.snapshot() == before
 
     assert queue.extend(*queue.held).lost == []
@@ -95,6 +97,7 @@ def one_call(queue):
     note = NoteLine("run", nonce, "step", b"[1]")
     return {
         "enqueue": calls.enqueue(queue.keys, [job("new"), job("newer", when="70")]),
+        "enqueue_one": calls.enqueue_one(queue.keys, job("alone")),
         "exchange": calls.exchange(
             queue.keys, queue.request(3, settle=[("run", nonce, "retry", 5, b"{}")], keep=0)
         ),

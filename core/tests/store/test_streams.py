@@ -1,6 +1,12 @@
 """Connections as they are used: what a server sends is a reply, too much, nothing, or nonsense."""
 
 import asyncio
+import contextlib
+import signal
+import socket
+import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 from redis.exceptions import AskError, MovedError, ResponseError
@@ -8,12 +14,17 @@ from redis.exceptions import AskError, MovedError, ResponseError
 from jobrunner.errors import OutcomeUnknownError, StoreError
 from jobrunner.store import calls
 from jobrunner.store.address import parse_url
+from jobrunner.store.calls import NewJob
 from jobrunner.store.connect import open_store
+from jobrunner.store.keys import QueueKeys
+from jobrunner.store.store import SyncStore
+from jobrunner.store.sync_stream import SyncStream
 from jobrunner.store.wire import pack, pack_many, reader
 
 from .conftest import KINDS_OF_STORE
 from .conftest import asked as asked_for
 
+STORE = SyncStore(link=None)
 PING = calls.command("PING")
 
 
@@ -36,6 +47,7 @@ async def test_reply_that_does_not_come_is_unknown_and_its_connection_is_left(se
     server = serve(b"", b"+PONG\r\n")
     lost, found = await asked(kind, server.url, times=2)
     assert isinstance(lost, OutcomeUnknownError)
+    assert "no answer in time" in str(lost)
     assert found == b"PONG"
     assert server.connections == 2
 
@@ -128,6 +140,107 @@ def test_redirections_are_read_and_other_errors_keep_their_words():
     assert not isinstance(ask, MovedError)
     assert type(other) is ResponseError
     assert str(other).startswith("READONLY ")
+
+
+def test_call_that_is_packed_already_says_what_its_parts_say():
+    """The bytes are put together from remembered ones; the parts are what a cluster and a driver's client look at."""
+    keys = QueueKeys("jr", "q")
+    for _ in range(2):
+        call = calls.enqueue_one(keys, NewJob("an-id", "0", '10,"é",1,{}]'.encode()))
+        command = STORE._command(call)
+        assert pack(command) == pack(tuple(command))
+        assert [command[at] for at in range(len(command))] == list(command)
+        assert command[3] == keys["jobs"]
+        assert list(command)[2] == len(list(command)) - 5
+
+
+class OwnSocket(socket.socket):
+    """As TLS has it, or a library that replaces what blocks."""
+
+    def recv(self, *args):
+        return super().recv(*args)
+
+
+@pytest.fixture(params=[socket.socket, OwnSocket])
+def pair(request, monkeypatch):
+    """A stream over a socket of each kind with 0.3 s for an answer, and the other end."""
+    monkeypatch.setattr(socket, "SocketType", request.param)  # as a library that replaces sockets does
+    near, far = socket.socketpair()
+    with request.param(near.family, near.type, fileno=near.detach()) as own, far:
+        own.settimeout(0.3)
+        stream = SyncStream(SimpleNamespace(_sock=own))
+        assert own.gettimeout() == (0.3 if request.param is OwnSocket else None)
+        yield stream, far
+
+
+REQUEST = b"*1\r\n$4\r\nPING\r\n"
+
+
+def until_no_answer(stream, data=REQUEST):
+    """Seconds until the stream gives up."""
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError, match="no answer in time"):
+        stream.ask(data, 1)
+    return time.monotonic() - begun
+
+
+def test_deadline_is_kept_by_whoever_reads(pair):
+    """A socket with a way of its own goes by Python's timeout, or would wait for ever."""
+    stream, far = pair
+    assert until_no_answer(stream) < 10
+    far.sendall(b"+PONG\r\n")
+    assert stream.ask(REQUEST, 1) == [b"PONG"]
+
+
+def test_deadline_is_kept_though_signals_come(pair):
+    """A sampler's timer, say: each of them interrupts a read, which goes on with the time that is left."""
+    stream, _ = pair
+    came = []
+    before = signal.signal(signal.SIGALRM, lambda *_: came.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        assert until_no_answer(stream) < 10
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert came
+
+
+def test_deadline_is_kept_though_the_server_reads_slowly(pair):
+    """What is large goes out as the other side takes it in; all of it has one time."""
+    stream, far = pair
+    stop = threading.Event()
+
+    def read_slowly():
+        with contextlib.suppress(OSError):
+            while not stop.wait(0.1):
+                far.recv(50_000)
+
+    reading = threading.Thread(target=read_slowly)
+    reading.start()
+    assert until_no_answer(stream, b"x" * 20_000_000) < 10
+    stop.set()
+    reading.join(10)
+
+
+def test_large_request_goes_out_whole(pair):
+    """Though the system takes only a part of it at once."""
+    stream, far = pair
+    got = []
+
+    def answer():
+        while sum(map(len, got)) < 8_000_000:
+            got.append(far.recv(1 << 20))
+        far.sendall(b"+PONG\r\n")
+
+    stream._timeout = 30
+    stream._socket.settimeout(None if stream._is_bare else 30)
+    reading = threading.Thread(target=answer)
+    reading.start()
+    data = bytes(range(250)) * 32_000
+    assert stream.ask(data, 1) == [b"PONG"]
+    reading.join(10)
+    assert b"".join(got) == data
 
 
 def test_commands_sent_together_are_their_bytes_in_a_row():

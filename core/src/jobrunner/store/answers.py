@@ -7,7 +7,7 @@ one of `faults.UNREADABLE`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -32,6 +32,12 @@ class Enqueued(msgspec.Struct, frozen=True):
     max_waiting: int = 0
     bytes: int = 0
     max_bytes: int = 0
+
+
+EnqueuedOne: TypeAlias = Literal["taken", "known", "limited"]
+"""What enqueueing one job said: it was taken in, something is known of its id, or the queue has rules."""
+
+_ENQUEUED_ONE: dict[object, EnqueuedOne] = {1: "taken", 0: "known", -1: "limited"}
 
 
 class Reserved(msgspec.Struct, frozen=True, gc=False):
@@ -203,6 +209,11 @@ def enqueued(reply: object) -> Enqueued:
         case _:
             waiting, most, size, most_bytes = [whole(part) for part in reply[1:]]
             return Enqueued("full", [], waiting, max_waiting=most, bytes=size, max_bytes=most_bytes)
+
+
+def enqueued_one(reply: object) -> EnqueuedOne:
+    """Read the answer of `enqueue_one`."""
+    return _ENQUEUED_ONE[reply]
 
 
 def exchanged(reply: object) -> Exchanged:

@@ -13,9 +13,20 @@ import msgspec
 
 from jobrunner.model import State
 from jobrunner.store import answers
-from jobrunner.store.answers import Counts, Enqueued, Exchanged, Extended, Head, Noted, Recovered, Repaired
+from jobrunner.store.answers import (
+    Counts,
+    Enqueued,
+    EnqueuedOne,
+    Exchanged,
+    Extended,
+    Head,
+    Noted,
+    Recovered,
+    Repaired,
+)
 from jobrunner.store.keys import LISTS, QueueKeys
 from jobrunner.store.scripts import SCRIPT_KEYS
+from jobrunner.store.wire import PART
 
 T = TypeVar("T")
 
@@ -35,21 +46,22 @@ MAX_BY_HAND = 100
 """Ids that one call of the scripts for people takes."""
 
 
-class Call(Generic[T]):
+class Call(msgspec.Struct, Generic[T], frozen=True):
     """One command for the store.
 
     Attributes:
         script: The script's name; empty for a plain command.
-        command: For a script what follows its SHA: the number of keys, the keys, the arguments; else the command.
+        command: The plain command, or the script's arguments.
         parse: Turns the reply into the answer.
+        keys: The number of the script's keys, and the keys.
+        tail: The arguments as they go over the wire, where they are known so.
     """
 
-    __slots__ = ("command", "parse", "script")
-
-    def __init__(self, script: str, command: Sequence[object], parse: Callable[[object], T]) -> None:
-        self.script = script
-        self.command = command
-        self.parse = parse
+    script: str
+    command: Sequence[object]
+    parse: Callable[[object], T]
+    keys: tuple[object, ...] = ()
+    tail: bytes = b""
 
 
 class NewJob(msgspec.Struct, frozen=True, gc=False):
@@ -119,6 +131,23 @@ def enqueue(
     for job in jobs:
         args += (job.id, job.when, job.record)
     return _call("enqueue", keys, args, answers.enqueued)
+
+
+_JOB = PART + PART
+
+
+def enqueue_one(keys: QueueKeys, job: NewJob) -> Call[EnqueuedOne]:
+    """Take in one job that can run now and has no unique key, in a queue that nothing limits.
+
+    Where it was not taken in nothing has happened: `enqueue` says what is known, or keeps the queue's rules.
+
+    Args:
+        keys: The queue's keys.
+        job: The job; its `when` is `0`.
+    """
+    job_id, record = job.id.encode(), job.record
+    tail = _JOB % (len(job_id), job_id, len(record), record)
+    return Call("enqueue_one", (job_id, record), answers.enqueued_one, _keys("enqueue_one", keys), tail)
 
 
 def mark(keys: QueueKeys) -> Call[object]:
@@ -282,15 +311,15 @@ def state_of(part: str) -> State:
 def _call(
     name: str, keys: QueueKeys, args: Sequence[object], parse: Callable[[object], T], **own: str
 ) -> Call[T]:
-    return Call(name, [*_keys(name, keys, own), *args], parse)
+    return Call(name, args, parse, _keys(name, keys, own))
 
 
-def _keys(name: str, keys: QueueKeys, own: Mapping[str, str]) -> tuple[object, ...]:
+def _keys(name: str, keys: QueueKeys, own: Mapping[str, str] | None = None) -> tuple[object, ...]:
     """The number of a script's keys, and the keys; remembered, for a producer's sake, where none is the call's own."""
     known = keys.remembered.get(name)
     if known is None:
         wanted = SCRIPT_KEYS[name]
-        known = (len(wanted), *[own.get(part) or keys[part] for part in wanted])
+        known = (len(wanted), *[(own or {}).get(part) or keys[part] for part in wanted])
         if not own:
             keys.remembered[name] = known
     return known

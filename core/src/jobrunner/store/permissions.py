@@ -20,6 +20,7 @@ Role: TypeAlias = Literal["worker", "producer", "operator"]
 _SCRIPTS: dict[Role, tuple[str, ...]] = {
     "worker": (
         "enqueue",
+        "enqueue_one",
         "exchange",
         "extend",
         "recover",
@@ -30,7 +31,7 @@ _SCRIPTS: dict[Role, tuple[str, ...]] = {
         "prune",
         "counts",
     ),
-    "producer": ("enqueue",),
+    "producer": ("enqueue", "enqueue_one"),
     "operator": tuple(SCRIPT_KEYS),
 }
 

@@ -16,6 +16,7 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
     name: tuple(keys.split())
     for name, keys in {
         "enqueue": ("jobs wait later seen share wake stats tally meta held parked turns unique uniques"),
+        "enqueue_one": "jobs wait seen share wake stats tally meta",
         "exchange": (
             "jobs wait later active lease attempts state done dead cancelled parked seen "
             "share wake stats tally meta events steps progress logs held turns rates refill "
@@ -57,7 +58,7 @@ SCRIPT_KEYS: dict[str, tuple[str, ...]] = {
 
 _USES = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
 
-CALLED = re.compile(r"\bcall\('([A-Z]+)'")
+CALLED = re.compile(r"\bp?call\('([A-Z]+)'")
 """A command that a script calls."""
 
 SERVER_CLOCK = "call('TIME')"

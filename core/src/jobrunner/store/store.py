@@ -19,7 +19,7 @@ from jobrunner.store.keys import FleetKeys, QueueKeys
 from jobrunner.store.link import TIMEOUT_S, Link
 from jobrunner.store.scripts import SERVER_CLOCK, script
 from jobrunner.store.sync_link import SyncLink
-from jobrunner.store.wire import Command
+from jobrunner.store.wire import PART, Command, Prepared
 
 T = TypeVar("T")
 
@@ -35,6 +35,8 @@ class _Base:
         self.fleet = FleetKeys(prefix)
         self._clock = clock
         self._keys: dict[str, QueueKeys] = {}
+        self._openings: dict[tuple[str, tuple[object, ...]], tuple[tuple[object, ...], bytes]] = {}
+        """Script and its keys -> what a call begins with, in parts and packed."""
 
     def keys(self, queue: str) -> QueueKeys:
         """The keys of a queue.
@@ -50,10 +52,24 @@ class _Base:
     def _command(self, call: Call[T]) -> Command:
         if not call.script:
             return call.command
-        return ("EVALSHA", script(call.script, self._clock).sha, *call.command)
+        if not call.tail:
+            return ("EVALSHA", script(call.script, self._clock).sha, *call.keys, *call.command)
+        opening, packed = self._openings.get((call.script, call.keys)) or self._opening(call)
+        return Prepared(opening, call.command, packed + call.tail)
+
+    def _opening(self, call: Call[T]) -> tuple[tuple[object, ...], bytes]:
+        """What goes before the arguments, which are as many each time."""
+        opening = ("EVALSHA", script(call.script, self._clock).sha, *call.keys)
+        parts = [str(part).encode() for part in opening]
+        packed = b"*%d\r\n%s" % (
+            len(parts) + len(call.command),
+            b"".join([PART % (len(part), part) for part in parts]),
+        )
+        self._openings[call.script, call.keys] = opening, packed
+        return opening, packed
 
     def _in_full(self, call: Call[T]) -> Command:
-        return ("EVAL", script(call.script, self._clock).text, *call.command)
+        return ("EVAL", script(call.script, self._clock).text, *call.keys, *call.command)
 
 
 class Store(_Base):
@@ -92,7 +108,10 @@ class Store(_Base):
                 reply = await self.link.send(self._in_full(call), timeout)
         except driver.ResponseError as error:
             raise await self._answered(error, call) from error
-        return await self._read(call, reply)
+        try:
+            return call.parse(reply)
+        except UNREADABLE as error:
+            raise await self._out_of_step(reply, call) from error
 
     async def run_replicated(self, call: Call[T], mark: Call[object]) -> tuple[T, int]:
         """Run a call, and wait until a replica has what it wrote, or what was written when it was made before.
@@ -161,8 +180,11 @@ class Store(_Base):
         try:
             return call.parse(reply)
         except UNREADABLE as error:
-            await self.link.reset()  # out of step, perhaps: what comes next would be another's answer too
-            raise not_understood(reply, _name(call)) from error
+            raise await self._out_of_step(reply, call) from error
+
+    async def _out_of_step(self, reply: object, call: Call[T]) -> StoreError:
+        await self.link.reset()  # perhaps: what comes next would be another's answer too
+        return not_understood(reply, _name(call))
 
     async def _answered(self, error: driver.ResponseError, call: Call[T]) -> StoreError:
         ours = translate(error, _name(call), sent=True)
@@ -203,7 +225,10 @@ class SyncStore(_Base):
                 reply = self.link.send(self._in_full(call))
         except driver.ResponseError as error:
             raise self._answered(error, call) from error
-        return self._read(call, reply)
+        try:
+            return call.parse(reply)
+        except UNREADABLE as error:
+            raise self._out_of_step(reply, call) from error
 
     def run_replicated(self, call: Call[T], mark: Call[object]) -> tuple[T, int]:
         """Run a call, and wait until a replica has what it wrote, or what was written when it was made before.
@@ -256,8 +281,11 @@ class SyncStore(_Base):
         try:
             return call.parse(reply)
         except UNREADABLE as error:
-            self.link.reset()
-            raise not_understood(reply, _name(call)) from error
+            raise self._out_of_step(reply, call) from error
+
+    def _out_of_step(self, reply: object, call: Call[T]) -> StoreError:
+        self.link.reset()
+        return not_understood(reply, _name(call))
 
     def _answered(self, error: driver.ResponseError, call: Call[T]) -> StoreError:
         ours = translate(error, _name(call), sent=True)

@@ -5,7 +5,7 @@
 --          unique uniques
 -- ARGV     1 reason (a line)   2 entry: a line for the journal of those that are cancelled at once   then ids, 1 to 100
 -- Returns  a verdict an id: 'cancelled', 'requested', 'ended' or 'missing'
--- uses: time order tally unhold unique news journal
+-- uses: time bands order tally unhold unique news journal
 local keys = {jobs = KEYS[1], lease = KEYS[5], cancelled = KEYS[6], state = KEYS[8], stats = KEYS[9], tally = KEYS[10],
   events = KEYS[11], share = KEYS[12], meta = KEYS[13], held = KEYS[14], turns = KEYS[15], refill = KEYS[16],
   unique = KEYS[17], uniques = KEYS[18]}

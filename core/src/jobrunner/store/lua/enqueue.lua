@@ -14,27 +14,7 @@
 --
 -- It is the one script whose cost a producer waits for, so it counts in one place only and adds no event.
 -- Its first write needs memory, so a full Redis refuses it before anything is changed (OOM).
--- uses: time order
-
--- Most enqueues are one job that can run now, in a queue that nothing limits. It is not there yet, so this is all of it.
-if #ARGV == 6 and ARGV[1] == '0' and ARGV[2] == '0' and ARGV[3] == '0' and ARGV[5] == '0' then
-  local id, head = ARGV[4], match(ARGV[6], HEAD_AT_START)
-  local limits = head and call('HMGET', KEYS[9], 'weights', 'max_waiting', 'rules', 'holding', 'max_waiting_bytes')
-  if head and not (limits[1] or limits[2] or limits[3] or limits[4] or limits[5])
-    and call('HEXISTS', KEYS[1], id) == 0 and not call('ZSCORE', KEYS[4], id) then
-    line_up({wait = KEYS[2], share = KEYS[5]}, false, {id}, {head})
-    call('HSET', KEYS[1], id, '[' .. stamp .. ',' .. ARGV[6])
-    if call('LLEN', KEYS[6]) == 0 then call('LPUSH', KEYS[6], 1) end
-    local tenant = tenant_of(head)
-    if tenant ~= '' and type(redis.pcall('HINCRBY', KEYS[8], 'waiting|' .. tenant, 1)) == 'table' then
-      call('HSET', KEYS[8], 'waiting|' .. tenant, 1) -- what was there is no number
-    end
-    call('HINCRBY', KEYS[7], 'enqueued', 1)
-    return {'ok', {}, {}}
-  end
-end
-
--- uses: tally held admit
+-- uses: time bands order tally held admit
 local SAMPLE = 8 -- records of each list that are measured for max_waiting_bytes
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], seen = KEYS[4], share = KEYS[5], wake = KEYS[6],
   stats = KEYS[7], tally = KEYS[8], meta = KEYS[9], held = KEYS[10], parked = KEYS[11], turns = KEYS[12],

@@ -21,7 +21,7 @@
 --          'cancelled' (it was to stop, and retry, snooze, release, park or crash would bring it back: cancelled instead);
 --          due_ms is the time to the next delayed job, or until a rate allows the next one that is there; 0 if more are
 --          due, -1 if there is none
--- uses: time grace order tally held admit limits unique news journal forget
+-- uses: time grace bands order tally held admit limits unique news journal forget
 local keys = {jobs = KEYS[1], wait = KEYS[2], later = KEYS[3], active = KEYS[4], lease = KEYS[5], attempts = KEYS[6],
   state = KEYS[7], done = KEYS[8], dead = KEYS[9], cancelled = KEYS[10], parked = KEYS[11], seen = KEYS[12],
   share = KEYS[13], wake = KEYS[14], stats = KEYS[15], tally = KEYS[16], meta = KEYS[17], events = KEYS[18],

@@ -17,4 +17,11 @@ for at = 1, #ARGV, 2 do
   if counter and change ~= 0 and call('HINCRBY', META, counter, change) <= 0 then call('HDEL', META, counter) end
   changed = changed + math.abs(change)
 end
+
+-- And whether there is anything that says no to who enqueues.
+local narrow = false
+for _, value in ipairs(call('HMGET', META, 'weights', 'rules', 'max_waiting', 'max_waiting_bytes')) do
+  narrow = narrow or value
+end
+if narrow then call('HSET', META, 'narrow', 1) else call('HDEL', META, 'narrow') end
 return changed

@@ -6,7 +6,7 @@
 --          5... the upper bound in ms of the wait after the first, second ... crash; the last one serves all further ones
 -- Returns  {delayed ids, buried ids, cancelled ids}; as many as `limit` in all: call again. Nothing during a grace
 --          Besides, of leases that end later than any can, `limit` are made to end one lease from now
--- uses: time grace order tally held unique news journal
+-- uses: time grace bands order tally held unique news journal
 local keys = {jobs = KEYS[1], active = KEYS[2], lease = KEYS[3], later = KEYS[4], dead = KEYS[5], cancelled = KEYS[6],
   attempts = KEYS[7], state = KEYS[8], wake = KEYS[9], stats = KEYS[10], tally = KEYS[11], meta = KEYS[12],
   events = KEYS[13], wait = KEYS[14], share = KEYS[15], held = KEYS[16], turns = KEYS[17], unique = KEYS[18],

@@ -4,7 +4,7 @@
 --          held turns refill unique uniques
 -- ARGV     ids, 1 to 100
 -- Returns  the ids that were removed
--- uses: time order tally unhold unique forget
+-- uses: time bands order tally unhold unique forget
 local keys = {jobs = KEYS[1], lease = KEYS[2], attempts = KEYS[3], state = KEYS[4], steps = KEYS[5], progress = KEYS[6],
   logs = KEYS[7], seen = KEYS[8], tally = KEYS[9], share = KEYS[16], meta = KEYS[17], held = KEYS[18], turns = KEYS[19], refill = KEYS[20],
   unique = KEYS[21], uniques = KEYS[22]}

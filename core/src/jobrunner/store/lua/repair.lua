@@ -10,7 +10,7 @@
 --          'leased' (it was in no list, and somebody has its lease), 'one list' (it was in several),
 --          'unleased' (its lease was of no use), 'expired' (it was active without a lease)
 -- The tally is left alone, since nobody knows what it took the damage for: count it again afterwards.
--- uses: time order unhold unique
+-- uses: time bands order unhold unique
 local keys = {jobs = KEYS[1], wait = KEYS[2], active = KEYS[4], lease = KEYS[5], state = KEYS[7], done = KEYS[8],
   parked = KEYS[11], share = KEYS[12], wake = KEYS[13], meta = KEYS[14], held = KEYS[18], turns = KEYS[19],
   refill = KEYS[20], unique = KEYS[21], uniques = KEYS[22]}

@@ -6,7 +6,7 @@
 -- ARGV     1 state: the name of what `from` holds   2 forgive: 1 begins again at attempt 1, 0 leaves the counts alone
 --          then ids, 1 to 100
 -- Returns  the ids that were moved; the others were not in `from`, or are held for their tenant
--- uses: time order tally held admit news
+-- uses: time bands order tally held admit news
 local FROM = KEYS[1]
 local keys = {jobs = KEYS[2], wait = KEYS[3], attempts = KEYS[4], share = KEYS[5], wake = KEYS[6], stats = KEYS[7],
   tally = KEYS[8], meta = KEYS[9], events = KEYS[10], held = KEYS[11], parked = KEYS[12], turns = KEYS[13]}

@@ -7,7 +7,7 @@
 --          age (wait and later have no end time)   4 limit (jobs, 1-500)   5 own_ms, 6 chosen_ms: see forget; -1 to
 --          remember no id
 -- Returns  the number of jobs forgotten; as many as `limit`: call again
--- uses: time order tally unhold unique forget
+-- uses: time bands order tally unhold unique forget
 local LIST, STATE, WAIT = KEYS[1], ARGV[1], KEYS[11]
 local keys = {jobs = KEYS[2], attempts = KEYS[3], state = KEYS[4], steps = KEYS[5], progress = KEYS[6], logs = KEYS[7],
   seen = KEYS[8], share = KEYS[9], tally = KEYS[10], meta = KEYS[12], held = KEYS[13], turns = KEYS[14],
@@ -17,7 +17,7 @@ call('ZREMRANGEBYSCORE', keys.seen, '-inf', '-1') -- a first write that needs no
 local over = math.min(limit, math.max(0, call('ZCARD', LIST) - ARGV[2]))
 local old = over > 0 and call('ZRANGE', LIST, 0, over - 1) or {}
 if over < limit and keep_ms >= 0 then
-  local before = format('(%.0f', now - keep_ms)
+  local before = '(' .. int(now - keep_ms)
   for _, id in ipairs(call('ZRANGEBYSCORE', LIST, '-inf', before, 'LIMIT', over, limit - over)) do old[#old + 1] = id end
 end
 if #old == 0 then return 0 end

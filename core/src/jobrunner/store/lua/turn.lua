@@ -4,7 +4,7 @@
 -- ARGV     1 from: the tenant to begin at, empty for the first   2 limit (tenants, 1-100)
 --          3 max_active_per_tenant (0: any)   4 rate_per_tenant (`jobs ms burst`, or 0 for none)
 -- Returns  where to go on, empty at the end
--- uses: time order tally held limits
+-- uses: time bands order tally held limits
 local keys = {wait = KEYS[1], active = KEYS[2], held = KEYS[3], turns = KEYS[4], share = KEYS[5], wake = KEYS[6],
   tally = KEYS[7], meta = KEYS[8], rates = KEYS[9], refill = KEYS[10], limited = true}
 local meta = call('HMGET', keys.meta, 'max_active_per_tenant', 'rate_per_tenant')

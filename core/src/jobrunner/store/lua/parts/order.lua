@@ -1,8 +1,6 @@
 -- order: start-time fair queueing. A job's score is its band (priority) and, inside it, a tag: a job starts where its
 -- tenant's last one ended, but not before the clock of its band, which is the tag of the band's first waiting job.
 -- A head is the start of a record that names band and tenant: `10,"acme",`.
-local BAND, COST = 2 ^ 46, 64 -- 10^12 jobs a band before its tags run out; what a job costs a tenant of weight 1
-local FIRST = 2 ^ 40 -- the first tag of a band, which leaves room before it for jobs that are given back
 local DEAREST = 1000 * COST -- what it costs at the most, whatever weight somebody typed
 local HEAD_AT_START = '^%d+,"[^"]*",' -- of a record that a producer sends
 local NO_HEAD = '0,"",' -- of a job whose record is gone
@@ -12,10 +10,9 @@ local function base_of(head) return (100 - match(head, '^%d+')) * BAND end
 
 -- The tag of the first in line: of the jobs that wait, and where tenants are limited of those who have a turn.
 local function band_clock(keys, base)
-  local from, to = int(base), '(' .. int(base + BAND)
-  local first = tonumber(call('ZRANGEBYSCORE', keys.wait, from, to, 'WITHSCORES', 'LIMIT', 0, 1)[2])
+  local first = first_in(keys.wait, base)
   if keys.limited then
-    local turn = tonumber(call('ZRANGEBYSCORE', keys.turns, from, to, 'WITHSCORES', 'LIMIT', 0, 1)[2])
+    local turn = first_in(keys.turns, base)
     if turn and turn < (first or math.huge) then first = turn end
   end
   return first or base + FIRST
@@ -28,14 +25,6 @@ end
 
 -- Puts ids in line behind what their tenants have there already; heads[i] is the head of ids[i].
 local function line_up(keys, weighted, ids, heads)
-  if #ids == 1 and not weighted then -- a single enqueue, as below without its tables
-    local head = heads[1]
-    local base = base_of(head)
-    local tag = math.max(band_clock(keys, base), tonumber(call('ZSCORE', keys.share, head) or 0))
-    call('ZADD', keys.share, int(tag + COST), head)
-    call('ZADD', keys.wait, int(tag), ids[1])
-    return
-  end
   local groups, group_of, line = {}, {}, {}
   for i, id in ipairs(ids) do
     local group = group_of[heads[i]]
