@@ -68,6 +68,33 @@ def test_known_id_is_left_to_the_long_way(queue):
     assert queue.enqueue(job("trimmed")).ids == ["trimmed"]
 
 
+@pytest.mark.parametrize("tenant", ["t1", "new", ""])
+def test_tenant_is_not_charged_for_a_job_that_is_known(queue, tenant):
+    """Or whoever asks again and again for the same job comes behind everybody else with the next."""
+    queue.put("there", "other")
+    before = queue.snapshot()
+
+    for _ in range(3):
+        assert queue.enqueue_alone(job("there", tenant=tenant)) == "known"
+
+    assert queue.snapshot() == before
+
+
+@pytest.mark.parametrize("priority", [0, 10, 100])
+def test_place_in_line_is_written_to_the_last_digit(queue, priority):
+    """Scores have up to sixteen of them; two jobs that share one would be in the order of their names."""
+    place = (100 - priority) * 2**46 + 2**45 + 64 * 3 + 1
+    queue.redis.zadd(queue.keys["share"], {f'{priority},"t1",': place})
+
+    for name in ("b", "a"):
+        assert queue.enqueue_alone(job(name, priority=priority)) == "taken"
+    queue.enqueue(job("long", priority=priority))
+
+    scores = dict(queue.redis.zrange(queue.keys["wait"], 0, -1, withscores=True))
+    assert scores == {b"b": place, b"a": place + 64, b"long": place + 128}
+    assert queue.take(3)[1] == ["b", "a", "long"]
+
+
 def test_call_that_comes_late_does_not_do_a_job_again(queue):
     """Its answer was lost, the long way led in meanwhile, the job was done and forgotten; then the network lets go of it."""
     new = NewJob(new_job_id(), "0", job("x").record)

@@ -75,7 +75,7 @@ for i, id in ipairs(ids) do
       tally('waiting', tenant_of(head), 1)
     else
       soonest = math.min(soonest or due, due)
-      later[#later + 1] = int(due); later[#later + 1] = id
+      later[#later + 1] = due; later[#later + 1] = id
       tally('delayed', tenant_of(head), 1)
     end
   end

@@ -39,7 +39,7 @@ local COMES_BACK = {delayed = true, waiting = true, parked = true}
 local consumer, serial, nonce, want, lease_ms =
   ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local promote, max_active, keep = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local lease_end = int(now + lease_ms)
+local lease_end = now + lease_ms
 local news = {}
 local function count(name, n) news[name] = (news[name] or 0) + n end
 
@@ -124,8 +124,8 @@ local function give_back(back)
     else
       local tag = (fronts[base] or band_clock(keys, base)) - 1
       fronts[base] = tag
-      line[#line + 1] = int(tag); line[#line + 1] = back[i]
-      ends[#ends + 1] = int(tag + 1); ends[#ends + 1] = head
+      line[#line + 1] = tag; line[#line + 1] = back[i]
+      ends[#ends + 1] = tag + 1; ends[#ends + 1] = head
     end
   end
   if #line == 0 then return end
@@ -173,7 +173,7 @@ local function settle()
         else
           local list, score = moves[to] or {}, stamp
           if to == keys.later then
-            score, soonest = int(now + delays[i]), math.min(soonest or delays[i], delays[i])
+            score, soonest = now + delays[i], math.min(soonest or delays[i], delays[i])
           end
           moves[to] = list
           list[#list + 1] = score; list[#list + 1] = id
@@ -205,7 +205,7 @@ local function settle()
   if newest and tonumber(newest) > now then
     local ended_before = {}
     for _, id in ipairs(call('ZRANGEBYSCORE', keys.done, '(' .. stamp, '+inf', 'LIMIT', 0, 100 + #done)) do
-      ended_before[#ended_before + 1] = int(now - 1); ended_before[#ended_before + 1] = id
+      ended_before[#ended_before + 1] = now - 1; ended_before[#ended_before + 1] = id
     end
     call('ZADD', keys.done, unpack(ended_before))
   end
@@ -275,7 +275,7 @@ if keys.limited then
       if place then -- by its turn: it is charged now
         local head = format(HEAD, 100 - math.floor(order / BAND), tenant)
         local ends = math.max(place, tonumber(call('ZSCORE', keys.share, head) or 0)) + cost_of(keys, meta[4], head)
-        call('ZADD', keys.share, int(ends), head)
+        call('ZADD', keys.share, ends, head)
       end
       local next_order = first_held(keys, tenant)
       if not next_order then

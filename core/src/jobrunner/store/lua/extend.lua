@@ -10,7 +10,7 @@ call('ZREM', ACTIVE, '') -- a first write that needs no memory: what follows the
 local lease_ms = tonumber(ARGV[1])
 local meta = call('HMGET', META, 'tick', 'grace')
 grace_until(META, lease_ms, meta[1], meta[2])
-local lease_end = int(now + lease_ms)
+local lease_end = now + lease_ms
 
 local ids = {}
 for at = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end

@@ -16,12 +16,12 @@ local lease_ms, max_crashes, seed = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumb
 local meta = call('HMGET', keys.meta, 'tick', 'grace', 'holding', 'unique')
 -- A lease that was given at a time that is yet to come is from before the clock was set back. Whoever lives renews it; who
 -- does not would keep its job until the clock has come there, so it ends one lease from now.
-local far = call('ZRANGE', keys.active, '+inf', '(' .. int(now + lease_ms), 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[2])
+local far = call('ZRANGE', keys.active, '+inf', '(' .. (now + lease_ms), 'BYSCORE', 'REV', 'LIMIT', 0, ARGV[2])
 if #far > 0 then
   local given, ends = call('HMGET', keys.lease, unpack(far)), {}
   for i, id in ipairs(far) do
     local at = tonumber(match(given[i] or '', '^%S* %S+ (%d+)', 24))
-    if not at or at > now then ends[#ends + 1] = int(now + lease_ms); ends[#ends + 1] = id end
+    if not at or at > now then ends[#ends + 1] = now + lease_ms; ends[#ends + 1] = id end
   end
   if #ends > 0 then call('ZADD', keys.active, 'XX', unpack(ends)) end
 end
@@ -57,7 +57,7 @@ for i, id in ipairs(ids) do
   else
     delayed[#delayed + 1] = id
     local bound = tonumber(ARGV[math.min(4 + crashes, #ARGV)])
-    later[#later + 1] = int(now + math.floor(bound * (0.5 + chance() / 2))); later[#later + 1] = id
+    later[#later + 1] = now + math.floor(bound * (0.5 + chance() / 2)); later[#later + 1] = id
     last = 'delayed'
   end
   tally(last, tenant, 1)

@@ -62,7 +62,7 @@ local function place(id, record, lease)
   end
   if not kept then
     if lease then
-      call('ZADD', keys.active, int(now + GRACE), id)
+      call('ZADD', keys.active, now + GRACE, id)
       return 'leased'
     elseif match(call('HGET', keys.state, id) or '', '"kind":"result"[^\n]*\n$') then
       call('ZADD', keys.done, stamp, id)

@@ -17,7 +17,7 @@ call('ZREMRANGEBYSCORE', keys.seen, '-inf', '-1') -- a first write that needs no
 local over = math.min(limit, math.max(0, call('ZCARD', LIST) - ARGV[2]))
 local old = over > 0 and call('ZRANGE', LIST, 0, over - 1) or {}
 if over < limit and keep_ms >= 0 then
-  local before = '(' .. int(now - keep_ms)
+  local before = '(' .. (now - keep_ms)
   for _, id in ipairs(call('ZRANGEBYSCORE', LIST, '-inf', before, 'LIMIT', over, limit - over)) do old[#old + 1] = id end
 end
 if #old == 0 then return 0 end

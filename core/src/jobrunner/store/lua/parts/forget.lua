@@ -8,7 +8,7 @@ local function forget(keys, state, ids, own_ms, chosen_ms)
       if state then tally(state, tenant, -1) end
       if own_ms then
         local till = sub(records[i], -2) == '"]' and now + chosen_ms or at + own_ms -- a fingerprint ends it
-        if till > now then seen[#seen + 1] = int(till); seen[#seen + 1] = id end
+        if till > now then seen[#seen + 1] = till; seen[#seen + 1] = id end
       end
     end
   end

@@ -3,7 +3,7 @@
 local function grace_until(meta_key, lease_ms, tick, grace)
   local gap = math.abs(now - (tonumber(tick) or 0))
   if gap > lease_ms / 2 then
-    grace = int(now + lease_ms)
+    grace = now + lease_ms
     call('HSET', meta_key, 'tick', stamp, 'grace', grace)
   elseif gap > lease_ms / 10 then
     call('HSET', meta_key, 'tick', stamp)

@@ -27,7 +27,7 @@ end
 
 local function hold(keys, tenant, order, id)
   call('ZADD', keys.held, 0, tenant .. format(ORDER, order) .. ' ' .. id)
-  call('ZADD', keys.parked, int(-order), id)
+  call('ZADD', keys.parked, -order, id)
   if keys.none_held ~= false then call('HSET', keys.meta, 'holding', 1) end
   keys.none_held = false
 end
@@ -44,6 +44,6 @@ local function give_turn(keys, tenant, order)
   local band = math.floor(order / BAND)
   local clock = band_clock(keys, band * BAND)
   local ends = tonumber(call('ZSCORE', keys.share, format(HEAD, 100 - band, tenant)) or 0)
-  call('ZADD', keys.turns, int(math.max(clock, ends)), tenant)
+  call('ZADD', keys.turns, math.max(clock, ends), tenant)
   return true
 end

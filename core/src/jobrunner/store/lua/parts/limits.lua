@@ -62,6 +62,6 @@ local function blocked(keys, tenant, declared)
   if own.most > 0 and own.active + settled + own.took >= own.most
     and call('ZCARD', keys.active) + own.took >= own.most then return true end
   if not own.bucket or tokens(own.bucket) >= 1 then return false end
-  call('ZADD', keys.refill, int(now + refill_ms(own.bucket)), tenant)
+  call('ZADD', keys.refill, now + refill_ms(own.bucket), tenant)
   return true
 end

@@ -43,10 +43,10 @@ local function line_up(keys, weighted, ids, heads)
   end
   for at = 1, #line, 2 do
     local group = line[at]
-    line[at] = int(ends[group])
+    line[at] = ends[group]
     ends[group] = ends[group] + costs[group]
   end
-  for group, head in ipairs(groups) do share[2 * group - 1] = int(ends[group]); share[2 * group] = head end
+  for group, head in ipairs(groups) do share[2 * group - 1] = ends[group]; share[2 * group] = head end
   call('ZADD', keys.share, unpack(share))
   call('ZADD', keys.wait, unpack(line))
 end
