@@ -151,7 +151,7 @@ async def test_reply_that_trickles_in_ends_with_the_deadline(serve, kind):
 async def test_greeting_that_trickles_in_ends_too(serve, monkeypatch):
     """A password is asked for before anything else, by the driver, whose time begins again with each piece."""
 
-    monkeypatch.setattr(SyncStream.over.__func__, "__defaults__", (0.4,))
+    monkeypatch.setattr(SyncStream.over, "__defaults__", (0.4,))
     spoken = serve([b"+", *[b"O"] * 100, b"\r\n"], pause=0.05)
     (lost,) = await asked(
         "blocking", spoken.url.replace("//", "//:secret@"), [calls.command("PING")], timeout=10

@@ -9,7 +9,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from redis.exceptions import AskError, MovedError, ResponseError
+from redis.exceptions import AskError, InvalidResponse, MovedError, ResponseError
 
 from jobrunner.errors import OutcomeUnknownError, StoreError
 from jobrunner.store import calls
@@ -18,7 +18,7 @@ from jobrunner.store.calls import NewJob
 from jobrunner.store.connect import open_store
 from jobrunner.store.keys import QueueKeys
 from jobrunner.store.store import SyncStore
-from jobrunner.store.sync_stream import SyncStream
+from jobrunner.store.sync_stream import BareStream, SyncStream
 from jobrunner.store.wire import pack, pack_many, reader
 
 from .conftest import KINDS_OF_STORE
@@ -168,7 +168,7 @@ def pair(request, monkeypatch):
     near, far = socket.socketpair()
     with request.param(near.family, near.type, fileno=near.detach()) as own, far:
         own.settimeout(0.3)
-        stream = SyncStream(SimpleNamespace(_sock=own))
+        stream = SyncStream.over(SimpleNamespace(_sock=own, connect=lambda: None))
         assert own.gettimeout() == (0.3 if request.param is OwnSocket else None)
         yield stream, far
 
@@ -206,6 +206,32 @@ def test_deadline_is_kept_though_signals_come(pair):
     assert came
 
 
+def test_deadline_is_kept_though_the_answer_trickles(pair):
+    """A byte every time that somebody looks: however many come, there is one time for all of them."""
+    stream, far = pair
+    stop = threading.Event()
+
+    def trickle():
+        far.sendall(b"$1000000\r\n")
+        with contextlib.suppress(OSError):
+            while not stop.wait(0.0001):
+                far.sendall(b"x")
+
+    sending = threading.Thread(target=trickle)
+    sending.start()
+    assert until_no_answer(stream) < 10
+    stop.set()
+    sending.join(10)
+
+
+def test_more_than_was_asked_for_is_no_answer(pair):
+    """What comes behind the answer would be taken for that of the next request."""
+    stream, far = pair
+    far.sendall(b"+PONG\r\n+PO")
+    with pytest.raises(InvalidResponse, match="not asked"):
+        stream.ask(REQUEST, 1)
+
+
 def test_deadline_is_kept_though_the_server_reads_slowly(pair):
     """What is large goes out as the other side takes it in; all of it has one time."""
     stream, far = pair
@@ -233,8 +259,8 @@ def test_large_request_goes_out_whole(pair):
             got.append(far.recv(1 << 20))
         far.sendall(b"+PONG\r\n")
 
-    stream._timeout = 30
-    stream._socket.settimeout(None if stream._is_bare else 30)
+    stream._timeout, stream._timeout_ms = 30, 30_000
+    stream._socket.settimeout(None if isinstance(stream, BareStream) else 30)
     reading = threading.Thread(target=answer)
     reading.start()
     data = bytes(range(250)) * 32_000

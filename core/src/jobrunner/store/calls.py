@@ -147,7 +147,13 @@ def enqueue_one(keys: QueueKeys, job: NewJob) -> Call[EnqueuedOne]:
     """
     job_id, record = job.id.encode(), job.record
     tail = _JOB % (len(job_id), job_id, len(record), record)
-    return Call("enqueue_one", (job_id, record), answers.enqueued_one, _keys("enqueue_one", keys), tail)
+    return Call(
+        "enqueue_one",
+        (job_id, record),
+        answers.enqueued_one,
+        keys.remembered.get("enqueue_one") or _keys("enqueue_one", keys),
+        tail,
+    )
 
 
 def mark(keys: QueueKeys) -> Call[object]:

@@ -8,7 +8,6 @@ is known to be safe.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from jobrunner.errors import ClosedClientError, StoreError
 from jobrunner.store.faults import translate
+from jobrunner.store.forks import carried_over, home
 from jobrunner.store.places import Places
 from jobrunner.store.stream import Stream
 from jobrunner.store.wire import Command, pack, pack_many
@@ -79,7 +79,7 @@ class ConnectionLink:
         self._idle: list[Stream] = []
         self._places = Places(limit)
         self._closed = False
-        self._pid = os.getpid()
+        self._home = home()
 
     async def send(self, command: Command, timeout: float = TIMEOUT_S) -> object:
         """Send one command and return its reply."""
@@ -131,8 +131,8 @@ class ConnectionLink:
 
     def _ready(self) -> Stream | None:
         """A stream that stands, and a place; None where one of them must be waited for."""
-        if os.getpid() != self._pid:
-            raise ClosedClientError("this client was carried over a fork; make a new one in this process")
+        if not self._home[0]:
+            raise carried_over()
         while self._idle:
             if not self._places.take():
                 return None

@@ -8,12 +8,13 @@ failed, or heard what it had not asked for, is never used again.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Self
 
 import redis.exceptions as driver
 from redis.asyncio.connection import AbstractConnection
 
-from jobrunner.store.wire import CLOSED, NO_ANSWER, UNASKED, reader, replies_in
+from jobrunner.store.wire import CLOSED, NO_ANSWER, UNASKED, read_on, reader
 
 FAREWELL_S = 3.0
 """Seconds that the end of a connection may take; TLS says good-bye."""
@@ -38,6 +39,7 @@ class Stream(asyncio.Protocol):
         self._answer: asyncio.Future[list[object]] | None = None
         self._deadline = 0.0
         self._clock: asyncio.TimerHandle | None = None
+        self._look_at = 0.0
         self._ended = self._loop.create_future()
         self._transport.set_protocol(self)
 
@@ -77,24 +79,24 @@ class Stream(asyncio.Protocol):
         # A future made here costs a third of one that the loop is asked for.
         answer: asyncio.Future[list[object]] = asyncio.Future(loop=self._loop)
         self._answer, self._expected, self._replies = answer, replies, []
-        self._deadline = self._loop.time() + timeout
-        if self._clock is None or self._clock.when() > self._deadline:
+        self._deadline = deadline = time.monotonic() + timeout
+        if self._clock is None or self._look_at > deadline:
             self._watch()
         self._transport.write(data)
         return answer
 
     def data_received(self, data: bytes) -> None:
         """Take in what came."""
+        answer = self._answer
+        if answer is None:
+            self._fail(driver.InvalidResponse(UNASKED))
+            return
         try:
-            self._replies += replies_in(self._parser, data)
+            is_whole = read_on(self._parser, data, self._replies, self._expected)
         except driver.InvalidResponse as error:
             self._fail(error)
             return
-        answer = self._answer
-        missing = self._expected - len(self._replies)
-        if answer is None or missing < 0 or (missing == 0 and self._parser.has_data()):
-            self._fail(driver.InvalidResponse(UNASKED))
-        elif missing == 0:
+        if is_whole:
             self._answer = None
             if not answer.done():
                 answer.set_result(self._replies)
@@ -130,13 +132,14 @@ class Stream(asyncio.Protocol):
         # One timer watches over one request after another: a timer for each would cost more than their replies' parsing.
         if self._clock is not None:
             self._clock.cancel()
-        self._clock = self._loop.call_at(self._deadline, self._look)
+        self._look_at = self._deadline
+        self._clock = self._loop.call_later(max(0.0, self._deadline - time.monotonic()), self._look)
 
     def _look(self) -> None:
         self._clock = None
         if self._answer is None:
             return
-        if self._loop.time() < self._deadline:
+        if time.monotonic() < self._deadline:
             self._watch()
         else:
             self._fail(TimeoutError(NO_ANSWER))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -12,6 +11,7 @@ from redis.connection import AbstractConnection
 
 from jobrunner.errors import ClosedClientError, StoreError
 from jobrunner.store.faults import translate
+from jobrunner.store.forks import carried_over, home
 from jobrunner.store.link import CONNECTIONS
 from jobrunner.store.sync_stream import SyncStream
 from jobrunner.store.wire import Command, pack, pack_many
@@ -61,7 +61,7 @@ class SyncConnectionLink:
         for _ in range(limit):
             self._places.put(None)
         self._closed = False
-        self._pid = os.getpid()
+        self._home = home()
 
     def send(self, command: Command) -> object:
         """Send one command and return its reply."""
@@ -113,8 +113,8 @@ class SyncConnectionLink:
             self._places.put(None)
 
     def _take(self) -> SyncStream:
-        if os.getpid() != self._pid:
-            raise ClosedClientError("this client was carried over a fork; make a new one in this process")
+        if not self._home[0]:
+            raise carried_over()
         while True:
             try:
                 stream = self._idle.pop()  # atomic, so no lock

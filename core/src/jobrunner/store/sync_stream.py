@@ -9,18 +9,13 @@ import select
 import socket
 import threading
 import time
-from typing import Self
 
-import redis.exceptions as driver
 from redis.connection import AbstractConnection
 
-from jobrunner.store.wire import NO_ANSWER, UNASKED, reader, replies_in
+from jobrunner.store.wire import NO_ANSWER, read_on, reader
 
 READ_BYTES = 65_536
 """Bytes that are read at once at the most."""
-
-LEAST_S = 0.001
-"""Seconds of a timeout that is all but over; none would mean not to wait at all, which is another kind of error."""
 
 GREETING_S = 8.0
 """Seconds that the greeting of a server may take: the password, the database."""
@@ -35,19 +30,16 @@ class SyncStream:
 
     def __init__(self, opened: AbstractConnection) -> None:
         self._opened = opened
-        self._socket: socket.socket = opened._sock  # type: ignore[assignment]  # noqa: SLF001 - it has no other way
+        self._socket = _socket_of(opened)
         self._timeout = self._socket.gettimeout()
-        self._is_bare = _is_bare(type(self._socket))
-        if self._is_bare:
-            self._socket.settimeout(None)
         self._parser = reader()
         self.unread = select.poll()  # not `select`, which ends at the thousandth open file
         """Tells at once of what has come since the last reply: the connection's end, or what nobody asked for."""
         self.unread.register(self._socket, select.POLLIN)
 
-    @classmethod
-    def over(cls, connection: AbstractConnection, within: float = GREETING_S) -> Self:
-        """Connect, unless it is connected already, and take over.
+    @staticmethod
+    def over(connection: AbstractConnection, within: float = GREETING_S) -> SyncStream:
+        """Connect, unless it is connected already, and take over in the way that suits its socket.
 
         Args:
             connection: What the driver made.
@@ -67,14 +59,14 @@ class SyncStream:
             connection.connect()
         finally:
             end.cancel()
-        return cls(connection)
+        return (BareStream if _is_bare(type(_socket_of(connection))) else SyncStream)(connection)
 
-    def ask(self, data: bytes, replies: int) -> list[object]:
+    def ask(self, data: bytes, number: int) -> list[object]:
         """Send requests and wait for their replies; a server's error stands in its place as an exception.
 
         Args:
             data: The requests.
-            replies: How many there are.
+            number: How many there are.
 
         Raises:
             TimeoutError: They did not come in time.
@@ -83,23 +75,57 @@ class SyncStream:
             redis.exceptions.InvalidResponse: What came is no reply, or more than was asked for.
         """
         begun = time.monotonic()
+        replies: list[object] = []
         try:
-            if self._is_bare:
-                self._send(data)
-                answer = self._read_within(self._timeout)
-            else:
-                self._socket.sendall(data)
-                answer = replies_in(self._parser, self._socket.recv(READ_BYTES))
-            if len(answer) < replies:
-                self._read_on(answer, replies, begun)
+            self._socket.sendall(data)
+            while not read_on(self._parser, self._socket.recv(READ_BYTES), replies, number):
+                self._socket.settimeout(self._left(begun))
         except TimeoutError:
             raise TimeoutError(NO_ANSWER) from None
-        if len(answer) > replies or self._parser.has_data():
-            raise driver.InvalidResponse(UNASKED)
-        return answer
+        self._socket.settimeout(self._timeout)
+        return replies
 
-    # Python asks the system before each write and each read whether it can be done. A socket that blocks is not asked:
-    # what is written is mostly taken at once, and what is read is waited for here.
+    def _left(self, begun: float) -> float | None:
+        """Seconds that are left for what is missing: a server that sends a byte now and then has no more than the others."""
+        if self._timeout is None:
+            return None
+        left = begun + self._timeout - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def close(self) -> None:
+        """End it."""
+        self._opened.disconnect()
+
+
+class BareStream(SyncStream):
+    """As a `SyncStream`, over a socket whose reads and writes are the system's.
+
+    Python asks the system before each write and each read whether it can be done. A socket that blocks is not asked: what is
+    written is mostly taken at once, and what is read is waited for here.
+    """
+
+    def __init__(self, opened: AbstractConnection) -> None:
+        super().__init__(opened)
+        self._socket.settimeout(None)
+        self._timeout_ms = None if self._timeout is None else math.ceil(self._timeout * 1000)
+
+    def ask(self, data: bytes, number: int) -> list[object]:
+        """Send requests and wait for their replies; raises as `SyncStream.ask`."""
+        begun = time.monotonic()
+        replies: list[object] = []
+        try:
+            self._send(data)
+            left = self._timeout_ms
+            while self.unread.poll(left):
+                if read_on(self._parser, self._socket.recv(READ_BYTES), replies, number):
+                    return replies
+                rest = self._left(begun)
+                left = None if rest is None else math.ceil(rest * 1000)
+        except TimeoutError:
+            pass  # of the rest, or the system's own
+        raise TimeoutError(NO_ANSWER)
 
     def _send(self, data: bytes) -> None:
         try:
@@ -111,26 +137,9 @@ class SyncStream:
             self._socket.sendall(memoryview(data)[sent:])
             self._socket.settimeout(None)
 
-    def _read_within(self, seconds: float | None) -> list[object]:
-        if not self.unread.poll(None if seconds is None else math.ceil(seconds * 1000)):
-            raise TimeoutError
-        return replies_in(self._parser, self._socket.recv(READ_BYTES))
 
-    def _read_on(self, answer: list[object], replies: int, begun: float) -> None:
-        """Read what is missing, all of it within the time; a server that sends a byte now and then meets every shorter one."""
-        while len(answer) < replies:
-            left = None if self._timeout is None else max(begun + self._timeout - time.monotonic(), LEAST_S)
-            if self._is_bare:
-                answer += self._read_within(left)
-            else:
-                self._socket.settimeout(left)
-                answer += replies_in(self._parser, self._socket.recv(READ_BYTES))
-        if not self._is_bare:
-            self._socket.settimeout(self._timeout)
-
-    def close(self) -> None:
-        """End it."""
-        self._opened.disconnect()
+def _socket_of(opened: AbstractConnection) -> socket.socket:
+    return opened._sock  # type: ignore[return-value]  # noqa: SLF001 - it has no other way
 
 
 def _is_bare(kind: type[socket.socket]) -> bool:

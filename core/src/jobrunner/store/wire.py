@@ -81,23 +81,36 @@ def reader() -> hiredis.Reader:
     return hiredis.Reader(protocolError=driver.InvalidResponse, replyError=_answered_error)
 
 
-def replies_in(parser: hiredis.Reader, data: bytes) -> list[object]:
-    """The replies that are whole once some bytes have come.
+def read_on(parser: hiredis.Reader, data: bytes, replies: list[object], number: int) -> bool:
+    """Take in some bytes that came.
+
+    Args:
+        parser: What came before them.
+        data: The bytes.
+        replies: Those that are whole, in order; more are added here.
+        number: How many were asked for.
+
+    Returns:
+        Whether all are there.
 
     Raises:
-        redis.exceptions.ConnectionError: There are none: the other side has closed.
-        redis.exceptions.InvalidResponse: The bytes are no reply, or one that nothing can hold.
+        redis.exceptions.ConnectionError: There are no bytes: the other side has closed.
+        redis.exceptions.InvalidResponse: They are no reply, or one that nothing can hold, or more than was asked for.
     """
     if not data:
         raise driver.ConnectionError(CLOSED)
-    replies: list[object] = []
     try:
         parser.feed(data)
-        while (reply := parser.gets()) is not False:
+        while len(replies) < number:
+            reply = parser.gets()
+            if reply is False:
+                return False
             replies.append(reply)
     except (MemoryError, TypeError, ValueError) as error:  # an array of billions; a map whose keys are lists
         raise driver.InvalidResponse(f"a reply that cannot be held ({type(error).__name__})") from error
-    return replies
+    if parser.has_data():
+        raise driver.InvalidResponse(UNASKED)
+    return True
 
 
 def _answered_error(text: str) -> driver.ResponseError:
