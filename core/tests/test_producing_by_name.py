@@ -163,7 +163,7 @@ def test_without_jsonschema_a_job_is_taken_as_it_is():
         book = QueueBook(Plugins([]))
         assert not book.knows("q")
         book.learn("q", b'{"name":"q"}', b'{"type":"object","required":["a"]}')
-        print(book.drafter("q", Options(job_id="x")).draft({}).job.id)
+        print(book.drafter("q", Options(job_id="x")).draft({}).id)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(source)], capture_output=True, text=True, timeout=60

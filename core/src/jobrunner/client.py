@@ -13,7 +13,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
-from jobrunner.drafting import Draft, Durability, Options, Payload
+from jobrunner.drafting import Draft, Drafter, Durability, Options, Payload
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import JobHandle
@@ -127,10 +127,9 @@ class Client(Producer):
     ) -> JobHandle:
         """Enqueue one job with its options in one value; see `enqueue`."""
         room = NO_WAIT if wait is None else Room(wait)
-        if not self._book.knows(queue):
-            await self._learn(queue)
-        draft = self._book.drafter(queue, options).draft(payload)
-        alone = self._call_alone(self.store, draft, options.durability)
+        drafter = self._book.usual(queue, options) or await self._drafter(queue, options)
+        draft = drafter.draft(payload)
+        alone = self._call_alone(self.store, draft)
         since = None
         if alone is not None:
             begun = time.monotonic()
@@ -141,7 +140,7 @@ class Client(Producer):
                 since = begun  # the long way tells whether it got in
             else:
                 if self._is_in(draft, answer):
-                    return JobHandle(self.store, draft.job.id, queue, created=True)
+                    return JobHandle(draft.id, queue, True, self.store)
         known = await self._send([draft], room, options.durability, since)
         return self._handle(queue, draft, known)
 
@@ -197,17 +196,22 @@ class Client(Producer):
         return handles + [self._handle(queue, draft, known) for draft in before]
 
     def _handle(self, queue: str, draft: Draft, known: Mapping[str, str]) -> JobHandle:
-        job_id = draft.job.id
-        return JobHandle(self.store, known.get(job_id, job_id), queue, created=job_id not in known)
+        job_id = draft.id
+        return JobHandle(known.get(job_id, job_id), queue, job_id not in known, self.store)
 
     def handle(self, queue: str, job_id: str) -> JobHandle:
         """The handle of a job that was enqueued before, for its result."""
-        return JobHandle(self.store, job_id, queue, created=False)
+        return JobHandle(job_id, queue, False, self.store)
 
     def __getattr__(self, name: str) -> Factory[JobHandle]:
         if name.startswith("_") or "plugins" not in self.__dict__:
             raise AttributeError(name)
         return Factory(self.plugins, name, self.enqueue)
+
+    async def _drafter(self, queue: str, options: Options) -> Drafter:
+        if not self._book.knows(queue):
+            await self._learn(queue)
+        return self._book.drafter(queue, options)
 
     async def _learn(self, queue: str) -> None:
         keys = self.store.fleet

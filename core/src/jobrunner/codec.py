@@ -27,6 +27,8 @@ _PATH = re.compile(r" - at `(?:key in )?\$(\S*)`$")
 
 _NOT_JSON = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
+_encode = msgspec.json.Encoder(order="sorted").encode
+
 MAX_DEPTH = 64
 """Nesting that a payload may have: far beyond any real one, and far below what a decoder's stack bears."""
 
@@ -59,16 +61,18 @@ class PayloadCodec:
         if not isinstance(payload, self.kind):
             payload = self._by_wire(payload)
         try:
-            raw = msgspec.json.encode(payload, order="sorted")
+            raw = _encode(payload)
             value = self._decoder.decode(raw) if len(raw) <= self.max_bytes else self.decode(raw)
             # What the decoder made of it is what is sent: defaults filled in, numbers and times in one form.
-            final = msgspec.json.encode(value, order="sorted")
+            final = _encode(value)
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError):
             value = self.decode(
                 encode_json(self.queue, payload)
             )  # the same with care: it names what is wrong
             final = encode_json(self.queue, value)
-        check_size(self.queue, final, self.max_bytes)  # with the defaults in it may have grown past the limit
+        # With the defaults in it may have grown past the limit.
+        if len(final) > self.max_bytes or final.count(b"{") + final.count(b"[") > MAX_DEPTH:
+            check_size(self.queue, final, self.max_bytes)
         return final, value
 
     def _by_wire(self, payload: object) -> Mapping[str, object]:
@@ -141,7 +145,7 @@ def encode_json(queue: str, value: object) -> bytes:
         PayloadError: It holds something that JSON cannot say, or nests too deeply.
     """
     try:
-        return msgspec.json.encode(value, order="sorted")
+        return _encode(value)
     except RecursionError:
         raise PayloadError(queue, "", "the payload nests too deeply") from None
     except (TypeError, ValueError, msgspec.MsgspecError, UnicodeEncodeError) as error:

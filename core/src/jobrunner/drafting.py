@@ -5,10 +5,11 @@ Everything that can be wrong with a job is found here, before anything is sent.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -16,7 +17,7 @@ from jobrunner.codec import check_size, encode_json, fingerprint
 from jobrunner.declaration import Declaration
 from jobrunner.errors import PayloadError
 from jobrunner.model import MAX_PRIORITY
-from jobrunner.names import JobIds, check_job_id, check_tenant
+from jobrunner.names import JobIds, check_job_id, check_tenant, is_tenant
 from jobrunner.queue import Queue
 from jobrunner.record import encode_record
 from jobrunner.sealing import Keyring, binding
@@ -37,7 +38,7 @@ MAX_HEADER = 1024
 MAX_UNIQUE = 256
 """Characters of a unique key."""
 
-_NONE: Mapping[str, object] = {}
+_NOW = ("0", 0)
 
 DUE_HEADER = "jobrunner-due"
 """When a delayed job is due, in ms since 1970 by the producer's clock: for telling its wait, not for its order."""
@@ -58,27 +59,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """The tenant of the job that enqueues this one; it holds where neither payload nor producer names one."""
 
 
-class Checked(msgspec.Struct, frozen=True, gc=False):
-    """A job that has passed every check, before it has a record; `job_id` is empty where the producer chose none."""
-
-    raw: bytes
-    job_id: str
-    tenant: str
-    when: str
-    delay_ms: int
-    unique: str
+Checked: TypeAlias = tuple[bytes, str | None, str, str, int, str]
+"""A job that has passed every check, before it has a record: its payload as JSON, its id where the producer chose one, its
+tenant, when it may start as the store takes it, roughly how many ms from now, and its unique key."""
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Draft(NewJob, frozen=True, kw_only=True, gc=False):
     """A job that is ready to be enqueued."""
 
-    job: NewJob
     queue: str
     tenant: str
     priority: int
     delay_ms: int
     is_plain: bool
-    """Whether it can run now, has no unique key, and its queue declares no bound."""
+    """Whether it can run now, has no unique key, its queue declares no bound, and no replica has to confirm it."""
 
 
 class Drafter:
@@ -113,19 +107,31 @@ class Drafter:
         self._keyring = keyring
         self._ids = JobIds()
         self._options = options
-        self._queue = queue
-        self._fields = _fields(declared, queue) if queue is not None else []
-        self._check = check
+        # What the payload says to the queue is read off a Struct, or off a map with the wire's names.
+        self._encode: Callable[[Payload], tuple[bytes, Any]]
+        self._read: Callable[[Any, str, None], object]
+        if queue is not None:
+            self._encode, self._read = queue.codec.encode, getattr
+        else:
+            self._encode, self._read = functools.partial(_encoded_by_name, declared, check), dict.get
+        named: Declaration | Queue = queue or declared
+        self._tenant_field = named.tenant_field or ""
+        self._schedule_field = named.schedule_field or ""
+        self._unique_field = named.unique_field or ""
         self._priority = _priority(declared, options.priority)
         self._headers = _headers(declared, {**(options.headers or {}), **(headers or {})})
         by_payload = options.at is None and options.delay is None and bool(declared.schedule_field)
-        self._when = None if by_payload else _when(declared, {}, options)
-        self._is_bounded = bool(declared.max_waiting or declared.max_waiting_bytes)
+        self._when = None if by_payload else _when(declared, None, options)
         self._job_id = None if options.job_id is None else check_job_id(options.job_id)
+        is_bounded = declared.max_waiting or declared.max_waiting_bytes
+        self._is_free = options.durability is None and not is_bounded
+        asked = (options.tenant, options.unique, options.job_id) != (None, None, None)
+        self._is_usual = self._when == _NOW and not asked and not self._unique_field
+        """Whether the tenant is all that a payload says to the queue; most are so, and are made in fewer steps."""
 
     def draft(self, payload: Payload, job_id: str | None = None) -> Draft:
         """Check a job and make it; see `check`."""
-        return self.make(self.check(payload, job_id))
+        return self.make(*self.check(payload, job_id))
 
     def check(self, payload: Payload, job_id: str | None = None) -> Checked:
         """Find whatever is wrong with a job.
@@ -138,40 +144,47 @@ class Drafter:
             PayloadError: The payload does not fit; the error names the field.
             InvalidNameError: The id or the tenant is not allowed.
         """
-        declared, options = self._declared, self._options
         chosen = self._job_id if job_id is None else check_job_id(job_id)
-        if self._queue is not None:
-            raw, value = self._queue.codec.encode(payload)
-            fields = {wire: getattr(value, name) for wire, name in self._fields} if self._fields else _NONE
-        else:
-            raw, fields = _encoded_by_name(declared, payload, self._check)
-        tenant = _tenant(declared, fields, options.tenant) or options.parent_tenant
-        when, delay_ms = self._when or _when(declared, fields, options)
-        key = options.unique if options.unique is not None else fields.get(declared.unique_field or "")
+        raw, value = self._encode(payload)
+        said = self._read(value, self._tenant_field, None) if self._tenant_field else None
+        if self._is_usual and chosen is None and type(said) is str and is_tenant(said):
+            return raw, None, said, *_NOW, ""
+        declared, options = self._declared, self._options
+        tenant = _tenant(declared, said, options.tenant) or options.parent_tenant
+        when, delay_ms = self._when or _when(declared, self._read(value, self._schedule_field, None), options)
+        key: object = options.unique
+        if key is None and self._unique_field:
+            key = self._read(value, self._unique_field, None)
         unique = "" if key is None else _unique(declared, tenant, key)
-        return Checked(raw, chosen or "", tenant, when, delay_ms, unique)
+        return raw, chosen, tenant, when, delay_ms, unique
 
-    def make(self, checked: Checked) -> Draft:
-        """Give a job its id and its record. Nothing that a producer said can go wrong here."""
-        declared, keyring, raw, tenant = self._declared, self._keyring, checked.raw, checked.tenant
-        headers = self._headers
-        if checked.delay_ms:
-            headers = headers | {DUE_HEADER: str(int(time.time() * 1000) + checked.delay_ms)}
-        job_id, mark, unique = checked.job_id or self._ids.new(), "", checked.unique
-        if checked.job_id:
+    def make(
+        self, raw: bytes, job_id: str | None, tenant: str, when: str, delay_ms: int, unique: str
+    ) -> Draft:
+        """Give a job that was checked its id and its record. Nothing that a producer said can go wrong here."""
+        declared, keyring, headers, mark = self._declared, self._keyring, self._headers, ""
+        if delay_ms:
+            headers = headers | {DUE_HEADER: str(int(time.time() * 1000) + delay_ms)}
+        if job_id is None:
+            job_id = self._ids.new()
+        else:
             mark = keyring.mark(tenant, raw) if keyring else fingerprint(tenant, raw)
         if keyring:
             raw = keyring.seal(raw, bound_to=binding(declared.name, job_id, tenant, declared.version))
             if unique:  # it may be a field of the payload
                 unique = keyring.mark(tenant, unique.encode())
-        record = encode_record(self._priority, tenant, declared.version, raw, headers, mark)
+        priority = self._priority
+        record = encode_record(priority, tenant, declared.version, raw, headers, mark)
         return Draft(
-            job=NewJob(job_id, checked.when, record, unique),
+            job_id,
+            when,
+            record,
+            unique,
             queue=declared.name,
             tenant=tenant,
-            priority=self._priority,
-            delay_ms=checked.delay_ms,
-            is_plain=not unique and checked.when == "0" and not self._is_bounded,
+            priority=priority,
+            delay_ms=delay_ms,
+            is_plain=self._is_free and when == "0" and not unique,
         )
 
 
@@ -188,19 +201,9 @@ def draft(
     return Drafter(declared, options, queue=queue, check=check, headers=headers).draft(payload)
 
 
-def _fields(declared: Declaration, queue: Queue) -> list[tuple[str, str]]:
-    """The fields of a payload that say something to the queue: each by the wire's name and by the Struct's."""
-    pairs = [
-        (declared.tenant_field, queue.tenant_field),
-        (declared.schedule_field, queue.schedule_field),
-        (declared.unique_field, queue.unique_field),
-    ]
-    return [(wire, name) for wire, name in pairs if name]
-
-
 def _encoded_by_name(
-    declared: Declaration, payload: Payload, check: Callable[[bytes], None] | None
-) -> tuple[bytes, Mapping[str, object]]:
+    declared: Declaration, check: Callable[[bytes], None] | None, payload: Payload
+) -> tuple[bytes, dict[str, object]]:
     """The payload as JSON and its fields by the wire's names, where the queue's plugin is not installed."""
     if not isinstance(payload, (msgspec.Struct, Mapping)):
         raise PayloadError(
@@ -213,15 +216,14 @@ def _encoded_by_name(
     return raw, msgspec.json.decode(raw, type=dict[str, object])
 
 
-def _tenant(declared: Declaration, fields: Mapping[str, object], asked: str | None) -> str:
-    named = fields.get(declared.tenant_field) if declared.tenant_field else None
-    if named in (None, ""):
+def _tenant(declared: Declaration, named: object, asked: str | None) -> str:
+    if named is None or named == "":
         return check_tenant(asked or "")
     if not isinstance(named, str):
         raise PayloadError(
             declared.name, declared.tenant_field, f"expected `str`, got `{type(named).__name__}`"
         )
-    if asked not in (None, named):
+    if asked is not None and asked != named:
         problem = f"the payload says {named!r}, and tenant={asked!r}; they must be the same"
         raise PayloadError(declared.name, declared.tenant_field, problem)
     return check_tenant(named)
@@ -249,8 +251,8 @@ def _priority(declared: Declaration, asked: int | None) -> int:
     return asked
 
 
-def _when(declared: Declaration, fields: Mapping[str, object], options: Options) -> tuple[str, int]:
-    """When the job may start as the store takes it, and roughly how many ms from now; an option beats the payload."""
+def _when(declared: Declaration, said: object, options: Options) -> tuple[str, int]:
+    """When the job may start as the store takes it, and roughly how many ms from now; an option beats what the payload said."""
     if options.delay is not None:
         if options.at is not None:
             raise PayloadError(declared.name, "", "give either delay or at, not both")
@@ -261,9 +263,9 @@ def _when(declared: Declaration, fields: Mapping[str, object], options: Options)
         return str(ms), ms
     at = options.at
     if at is None and declared.schedule_field:
-        at = _scheduled(declared, fields.get(declared.schedule_field))
+        at = _scheduled(declared, said)
     if at is None:
-        return "0", 0
+        return _NOW
     if not isinstance(at, datetime):
         raise PayloadError(declared.name, "", f"at is a datetime, not {at!r:.80}")
     if at.tzinfo is None:

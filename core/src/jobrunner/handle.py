@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,15 +14,13 @@ from jobrunner.errors import JobCancelledError, JobFailedError, ResultGone
 from jobrunner.model import State
 from jobrunner.record import AttemptError, Crash, Note, Result, decode_journal
 from jobrunner.store import looks
-
-if TYPE_CHECKING:
-    from jobrunner.store.store import Store, SyncStore
+from jobrunner.store.store import Store, SyncStore
 
 FIRST_LOOK_S, LOOK_S = 0.01, 0.5
 """Seconds between looks for a result: at first, and at the most."""
 
 
-class _Handle:
+class _Handle(msgspec.Struct, eq=False, weakref=True):
     """A job by its name.
 
     Attributes:
@@ -32,11 +29,12 @@ class _Handle:
         created: False where a job of that id and payload was there already.
     """
 
-    __slots__ = ("created", "id", "queue")
-
     id: str
     queue: str
     created: bool
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("id", self.id), ("queue", self.queue), ("created", self.created)]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.queue} {self.id}{'' if self.created else ' (was there)'}>"
@@ -45,13 +43,7 @@ class _Handle:
 class JobHandle(_Handle):
     """A job that an async client enqueued."""
 
-    __slots__ = ("_store",)
-
-    def __init__(self, store: Store, job_id: str, queue: str, *, created: bool) -> None:
-        self._store = store
-        self.id = job_id
-        self.queue = queue
-        self.created = created
+    _store: Store
 
     async def result(self, timeout: float | None = None) -> object:
         """Wait for the job to end and return what its handler returned, as plain maps and lists.
@@ -80,13 +72,7 @@ class JobHandle(_Handle):
 class SyncJobHandle(_Handle):
     """A job that a blocking client enqueued."""
 
-    __slots__ = ("_store",)
-
-    def __init__(self, store: SyncStore, job_id: str, queue: str, *, created: bool) -> None:
-        self._store = store
-        self.id = job_id
-        self.queue = queue
-        self.created = created
+    _store: SyncStore
 
     def result(self, timeout: float | None = None) -> object:
         """Wait for the job to end and return what its handler returned; see `JobHandle.result`."""

@@ -27,10 +27,10 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [a + b for a in _CROCKFORD for b in _CROCKFORD]  # ten bits each
 # A random byte to a character: of five random bits; of the version 0111 and the first bit of `rand_a`; of the last bit of
 # `rand_a`, the variant 10, and the first two bits of `rand_b`.
-_DIGITS = bytes(ord(_CROCKFORD[byte % 32]) for byte in range(256))
-_VERSION = [_CROCKFORD[0b01110 | byte & 0b00001] for byte in range(256)]
-_VARIANT = [_CROCKFORD[0b01000 | byte & 0b10011] for byte in range(256)]
-_CHUNK = 4096  # bytes: 256 ids
+_DIGIT = bytes(ord(_CROCKFORD[byte % 32]) for byte in range(256))
+_VERSION = bytes(ord(_CROCKFORD[0b01110 | byte & 0b00001]) for byte in range(256))
+_VARIANT = bytes(ord(_CROCKFORD[0b01000 | byte & 0b10011]) for byte in range(256))
+_CHUNK = 256  # ids
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _OWN_ID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}", re.ASCII)
 
@@ -68,10 +68,11 @@ def check_tenant(tenant: str) -> str:
     Raises:
         InvalidNameError: It cannot.
     """
-    if tenant == "":
+    if tenant == "" or is_tenant(tenant):
         return tenant
-    allowed = "1 to 128 of letters, digits and '._:@|+-', a letter or digit first"
-    return tenant if is_tenant(tenant) else _check(_TENANT, "tenant", tenant, allowed)
+    return _check(
+        _TENANT, "tenant", tenant, "1 to 128 of letters, digits and '._:@|+-', a letter or digit first"
+    )
 
 
 @functools.lru_cache(1024)
@@ -114,32 +115,32 @@ class JobIds:
     Source: RFC 9562 section 5.7 for the bits, the ULID text form for the characters.
     """
 
-    __slots__ = ("_at", "_digits", "_moment", "_random", "_time")
+    __slots__ = ("_chances", "_moment", "_number", "_time")
 
     def __init__(self) -> None:
-        self._random = b""
-        self._digits = ""
-        self._at = 0
+        self._chances: list[str] = []
+        """What follows the time in the next ids, each by chance."""
+        self._number = 1
         self._moment = -1
         self._time = ""
 
     def new(self) -> str:
         """Make an id."""
-        at = self._at
-        if at == len(self._random):
-            self._random = os.urandom(min(_CHUNK, max(16, 4 * at)))
-            self._digits = self._random.translate(_DIGITS).decode()
-            at = 0
-        self._at = at + 16
-        moment = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
-        if moment != self._moment:  # the first ten characters are the time alone
+        moment = time.time_ns() // 1_000_000
+        if moment != self._moment:
             self._moment = moment
             self._time = "".join([_PAIRS[moment >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
-        chance, digits = self._random, self._digits
-        return (
-            f"{self._time}{_VERSION[chance[at]]}{digits[at + 1 : at + 3]}"
-            f"{_VARIANT[chance[at + 3]]}{digits[at + 4 : at + 16]}"
-        )
+        return self._time + (self._chances or self._more()).pop()
+
+    def _more(self) -> list[str]:
+        chance = os.urandom(16 * self._number)
+        digits = bytearray(chance.translate(_DIGIT))
+        digits[0::16] = chance[0::16].translate(_VERSION)
+        digits[3::16] = chance[3::16].translate(_VARIANT)
+        text = digits.decode()
+        self._chances = [text[at : at + 16] for at in range(0, len(text), 16)]
+        self._number = min(_CHUNK, 4 * self._number)
+        return self._chances
 
 
 def new_job_id() -> str:

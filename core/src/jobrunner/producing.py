@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from jobrunner.backoff import reconnect_delay
-from jobrunner.drafting import Draft, Durability, Options, Payload
+from jobrunner.drafting import Draft, Options, Payload
 from jobrunner.errors import ConflictError, JobrunnerError, OutcomeUnknownError, QueueFullError, StoreError
 from jobrunner.events import JobEnqueued
 from jobrunner.observers import Observers
@@ -120,24 +121,22 @@ class Producer:
                     timestamp=self._observers.now(),
                     queue=draft.queue,
                     plugin=owner.name if owner else "",
-                    job_id=known.get(draft.job.id, draft.job.id),
+                    job_id=known.get(draft.id, draft.id),
                     tenant=draft.tenant,
                     priority=draft.priority,
                     delay_ms=draft.delay_ms,
-                    created=draft.job.id not in known,
+                    created=draft.id not in known,
                 )
             )
 
-    def _call_alone(
-        self, store: Store | SyncStore, draft: Draft, durability: Durability | None
-    ) -> calls.Call[EnqueuedOne] | None:
+    def _call_alone(self, store: Store | SyncStore, draft: Draft) -> calls.Call[EnqueuedOne] | None:
         """The short way in for one job; None where it is known not to do, for what the job asks or for its queue's rules."""
-        queue = draft.queue
-        if not draft.is_plain or durability is not None:
+        if not draft.is_plain:
             return None
+        queue = draft.queue
         if self._limited and time.monotonic() < self._limited.get(queue, 0.0):
             return None
-        return calls.enqueue_one(store.keys(queue), draft.job)
+        return calls.enqueue_one(store.keys(queue), draft)
 
     def _is_in(self, draft: Draft, answer: EnqueuedOne) -> bool:
         """Whether the short way led in; where it did not, the long way must be taken."""
@@ -151,9 +150,8 @@ class Producer:
 
     def _call(self, store: Store | SyncStore, drafts: Sequence[Draft]) -> calls.Call[Enqueued]:
         queue = drafts[0].queue
-        jobs = [draft.job for draft in drafts]
         declared = self._book.declared(queue)
-        return calls.enqueue(store.keys(queue), jobs, declared.max_waiting, declared.max_waiting_bytes)
+        return calls.enqueue(store.keys(queue), drafts, declared.max_waiting, declared.max_waiting_bytes)
 
     def _batches(self, queue: str, drafts: Iterable[Draft], room: Room) -> Iterator[list[Draft]]:
         """Batches of one queue; where the producer waits for room, none is larger than what the queue takes in all."""
@@ -166,14 +164,14 @@ class Producer:
         """Jobs of one queue: all are checked here and now, and each is made when its turn comes."""
         drafter = self._book.drafter(queue, options)
         if job_ids is None:
-            return map(drafter.make, [drafter.check(payload) for payload in payloads])
+            return itertools.starmap(drafter.make, [drafter.check(payload) for payload in payloads])
         listed = list(payloads)
         if len(listed) != len(job_ids):
             raise ValueError(
                 f"there are {len(listed)} payloads and {len(job_ids)} job ids; give one for each"
             )
         checked = [drafter.check(payload, job_id) for payload, job_id in zip(listed, job_ids, strict=True)]
-        return map(drafter.make, checked)
+        return itertools.starmap(drafter.make, checked)
 
     def _wait(self, error: StoreError, failures: int, begun: float) -> float:
         """Seconds until a call that failed is sent again; raises it where it has been for long enough."""
@@ -202,7 +200,7 @@ def batches(drafts: Iterable[Draft], most: int = MAX_ENQUEUE) -> Iterator[list[D
     batch: list[Draft] = []
     size = 0
     for one in drafts:
-        length = len(one.job.record)
+        length = len(one.record)
         if batch and (len(batch) >= most or size + length > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0

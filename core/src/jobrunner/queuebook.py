@@ -5,6 +5,7 @@ What workers declared is learnt once and kept for a minute, so that a deploy rea
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -34,6 +35,7 @@ class _Entry(msgspec.Struct, frozen=True):
     queue: Queue | None
     check: Callable[[bytes], None] | None
     until: float
+    """When it is to be learnt anew, by the monotonic clock."""
 
 
 _NOTHING_SAID = Options()
@@ -63,13 +65,13 @@ class QueueBook:
         """Whether the queue is known; if not, ask the store and `learn`."""
         entry = self._entries.get(queue)
         if entry is not None:
-            return entry.queue is not None or time.monotonic() < entry.until
+            return time.monotonic() < entry.until
         owner = self._plugins.owner(queue)
         if owner is None:
             check_queue(queue)
             return False
         own = owner.queues[queue]
-        self._entries[queue] = _Entry(declare(own, plugin=owner.name), own, None, 0.0)
+        self._entries[queue] = _Entry(declare(own, plugin=owner.name), own, None, math.inf)
         return True
 
     def learn(self, queue: str, declared: bytes | None, schema: bytes | None) -> None:
@@ -97,6 +99,16 @@ class QueueBook:
     def declared(self, queue: str) -> Declaration:
         """What is known of a queue that is known."""
         return self._entries[queue].declared
+
+    def usual(self, queue: str, options: Options) -> Drafter | None:
+        """What makes jobs for a queue where the producer says nothing beside the payload, if this thread has it and it still
+        holds; None sends the caller to `drafter`.
+        """
+        made = self._usual.drafters.get(queue)
+        if made is None or options != _NOTHING_SAID:
+            return None
+        entry, drafter = made
+        return drafter if time.monotonic() < entry.until else None
 
     def drafter(self, queue: str, options: Options) -> Drafter:
         """What makes jobs for a queue that is known.

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 
-from jobrunner.drafting import Draft, Durability, Options, Payload
+from jobrunner.drafting import Draft, Drafter, Durability, Options, Payload
 from jobrunner.errors import JobrunnerError, OutcomeUnknownError, QueueFullError, StoreUnavailableError
 from jobrunner.factory import Factory
 from jobrunner.handle import SyncJobHandle
@@ -91,10 +91,9 @@ class SyncClient(Producer):
     ) -> SyncJobHandle:
         """Enqueue one job with its options in one value; see `Client.enqueue`."""
         room = NO_WAIT if wait is None else Room(wait)
-        if not self._book.knows(queue):
-            self.learn(queue)
-        draft = self._book.drafter(queue, options).draft(payload)
-        alone = self._call_alone(self.store, draft, options.durability)
+        drafter = self._book.usual(queue, options) or self._drafter(queue, options)
+        draft = drafter.draft(payload)
+        alone = self._call_alone(self.store, draft)
         since = None
         if alone is not None:
             begun = time.monotonic()
@@ -105,7 +104,7 @@ class SyncClient(Producer):
                 since = begun  # the long way tells whether it got in
             else:
                 if self._is_in(draft, answer):
-                    return SyncJobHandle(self.store, draft.job.id, queue, created=True)
+                    return SyncJobHandle(draft.id, queue, True, self.store)
         known = self._send([draft], room, options.durability, since)
         return self._handle(queue, draft, known)
 
@@ -154,8 +153,11 @@ class SyncClient(Producer):
         Raises:
             PayloadError: The payload or an option does not fit.
         """
+        return self._drafter(queue, options).draft(payload)
+
+    def _drafter(self, queue: str, options: Options) -> Drafter:
         self.learn(queue)
-        return self._book.drafter(queue, options).draft(payload)
+        return self._book.drafter(queue, options)
 
     def send_drafts(self, drafts: Sequence[Draft], *, wait: float | None = None) -> Iterator[tuple[int, int]]:
         """Send jobs of one queue that were checked before: for each batch how many are new, and how many it had.
@@ -200,12 +202,12 @@ class SyncClient(Producer):
             yield batch, known
 
     def _handle(self, queue: str, draft: Draft, known: Mapping[str, str]) -> SyncJobHandle:
-        job_id = draft.job.id
-        return SyncJobHandle(self.store, known.get(job_id, job_id), queue, created=job_id not in known)
+        job_id = draft.id
+        return SyncJobHandle(known.get(job_id, job_id), queue, job_id not in known, self.store)
 
     def handle(self, queue: str, job_id: str) -> SyncJobHandle:
         """The handle of a job that was enqueued before, for its result."""
-        return SyncJobHandle(self.store, job_id, queue, created=False)
+        return SyncJobHandle(job_id, queue, False, self.store)
 
     def __getattr__(self, name: str) -> Factory[SyncJobHandle]:
         if name.startswith("_") or "plugins" not in self.__dict__:

@@ -392,7 +392,7 @@ def test_store_that_goes_away_is_waited_for_once(tmp_path, start_server):
 
     sent = send(house.client, drafts)
 
-    assert list(sent) == [draft.job.id for draft in drafts[:2]]
+    assert list(sent) == [draft.id for draft in drafts[:2]]
     assert {type(error).__name__ for error in sent.values()} == {"StoreUnavailableError"}
     house.close()
 

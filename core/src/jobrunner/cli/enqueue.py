@@ -231,7 +231,7 @@ def _refuse_other(queue: str, id_field: str | None, line: Line, first: Line) -> 
 
 def _mark(line: Line) -> str:
     """The fingerprint that the store tells jobs of one id apart by."""
-    return decode_record(b"[0," + line.draft.job.record).fingerprint
+    return decode_record(b"[0," + line.draft.record).fingerprint
 
 
 def _sent(client: SyncClient, queue: str, drafts: list[Draft], wait: float | None) -> int:

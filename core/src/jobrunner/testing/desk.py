@@ -116,11 +116,11 @@ class PerformDesk:
             made = draft(Declaration(name=queue), cast("Payload", payload), given)
         self.enqueued.append(self._written_down(made))
         await self._crashes.reached(attempt, f"enqueue:{queue}")
-        return made.job.id
+        return made.id
 
     def _written_down(self, made: Draft) -> EnqueuedJob:
-        record = decode_record(b"[0," + made.job.record)
-        record = self._plugins.keyring.opened(record, made.queue, made.job.id)
+        record = decode_record(b"[0," + made.record)
+        record = self._plugins.keyring.opened(record, made.queue, made.id)
         owner = self._plugins.owner(made.queue)
         payload = (
             owner.queues[made.queue].codec.decode(record.payload)
@@ -128,7 +128,7 @@ class PerformDesk:
             else msgspec.json.decode(record.payload)
         )
         return EnqueuedJob(
-            id=made.job.id,
+            id=made.id,
             queue=made.queue,
             payload=payload,
             tenant=made.tenant,

@@ -211,9 +211,9 @@ async def perform_job(
         )
         running = Attempt(
             declared,
-            made.job.id,
+            made.id,
             new_nonce(),
-            decode_record(b"[%d," % int(time.time() * 1000) + made.job.record),
+            decode_record(b"[%d," % int(time.time() * 1000) + made.record),
             _counts(attempt, bool(kept)),
             desk,
             plugin=owner.name if owner else "",

@@ -53,7 +53,7 @@ class Taken(msgspec.Struct, frozen=True):
     @property
     def job_id(self) -> str:
         """Its id in jobrunner."""
-        return self.draft.job.id
+        return self.draft.id
 
 
 class Tally:

@@ -140,7 +140,7 @@ class Schedules:
         row, _ = self._there(found)
         job = self.draft_of(name, row, None)
         known = self._client.send_batch([job])
-        return known.get(job.job.id, job.job.id), job.job.id not in known
+        return known.get(job.id, job.id), job.id not in known
 
     def realign(self, now_ms: int) -> None:
         """Let every schedule go on with its first slot from now, if it waits for a later one. A keeper does so by itself.
@@ -207,7 +207,7 @@ class Schedules:
         draft = self._client.draft(schedule.queue, schedule.payload, options)
         return Row(
             queue=schedule.queue,
-            record=msgspec.Raw(b"[" + draft.job.record),
+            record=msgspec.Raw(b"[" + draft.record),
             cron=schedule.cron,
             every=schedule.every,
             timezone=schedule.timezone,
@@ -230,7 +230,7 @@ class Schedules:
         """
         payload, options = self.payload_of(name, row), firing.options(name, row, slot)
         draft = self._client.draft(row.queue, payload, options)
-        if row.overlap == "allow" or draft.job.unique:
+        if row.overlap == "allow" or draft.unique:
             return draft
         options = msgspec.structs.replace(options, unique=firing.unique(name))
         return self._client.draft(row.queue, payload, options)

@@ -162,13 +162,13 @@ class Keeper:
         moved = []
         for turn in part:
             standing = turn.standing
-            if any(draft.job.id not in sent for _, draft in turn.jobs):
+            if any(draft.id not in sent for _, draft in turn.jobs):
                 continue  # the next look brings it again
             self._tell_missed(turn)
             for slot, draft in turn.jobs:
                 # What was fired before a slot that cannot be is not fired again with it.
                 standing = msgspec.structs.replace(standing, slot=slot)
-                job = sent[draft.job.id]
+                job = sent[draft.id]
                 if isinstance(job, Exception):
                     self._failed(turn.found, turn.row.queue, standing, now_ms, job)
                     break
@@ -183,7 +183,7 @@ class Keeper:
     def _fired(self, turn: Turn, standing: Standing, draft: Draft, job: Sent, *, late_ms: int) -> Standing:
         """Tell of a slot that was fired; how far the schedule has come then."""
         name, queue_name, slot = turn.found.name, turn.row.queue, standing.slot or 0
-        skipped = job.job_id != draft.job.id
+        skipped = job.job_id != draft.id
         if skipped:
             self._tell(
                 ScheduleSkipped(

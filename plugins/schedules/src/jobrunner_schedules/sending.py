@@ -38,13 +38,13 @@ def send(client: SyncClient, drafts: Sequence[Draft]) -> dict[str, Sent | Except
     for queue in by_queue.values():
         for batch in batches(queue):
             answers |= _sent(client, batch)
-            if isinstance(answers[batch[0].job.id], StoreUnavailableError | OutcomeUnknownError):
+            if isinstance(answers[batch[0].id], StoreUnavailableError | OutcomeUnknownError):
                 return answers
     return answers
 
 
 def _sent(client: SyncClient, batch: list[Draft]) -> dict[str, Sent | Exception]:
-    ids = [draft.job.id for draft in batch]
+    ids = [draft.id for draft in batch]
     try:
         known = client.send_batch(batch)
     except (ConflictError, QueueFullError) as error:
