@@ -1,7 +1,7 @@
 """Whether this is still the process that made a connection: a child that uses it takes the answers of its parent.
 
 Python does not hear of every fork: some web servers make their workers in C. So Linux is told to wipe a page of memory in
-each child, which costs nothing to look at; asking for the process's number costs as much as a tenth of a round trip.
+each child, which costs nothing to look at; asking for the process's number each time costs a thirtieth of a round trip.
 """
 
 from __future__ import annotations
